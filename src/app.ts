@@ -39,6 +39,7 @@ import presence from './routes/presence.js'
 import publish from './routes/publish.js'
 import revocations from './routes/revocations.js'
 import sessions from './routes/sessions.js'
+import stats from './routes/stats.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
@@ -108,6 +109,7 @@ async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: 
   await scope.register(topics)
   await scope.register(status)
   await scope.register(nodes)
+  await scope.register(stats)
   await scope.register(errors)
   if (hasConsole) await scope.register(webConsole)
 }

@@ -42,3 +42,26 @@ export function formatTime(time: string): string {
 export function formatDateTime(time: string): string {
   return new Date(time).toLocaleString('en', { hour12: false, dateStyle: 'medium', timeStyle: 'medium' })
 }
+
+/** Returns a duration in its largest unit: `0 s`, `59 s`, `5 min`, `3 h`, `2 d`. */
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1_000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`
+  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`
+}
+
+/** Returns the time of day to the second. */
+export function formatClock(time: number): string {
+  return new Date(time).toLocaleTimeString('en', {
+    hour12: false,
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  })
+}
+
+/** Returns a count and its noun: `1 event`, `2 events`. */
+export function formatCount(count: number, noun: string): string {
+  return `${formatNumber(count)} ${count === 1 ? noun : `${noun}s`}`
+}

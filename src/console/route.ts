@@ -5,7 +5,7 @@ export type Route =
   | { page: 'overview' }
   | { page: 'topics' }
   | { page: 'topic'; topic: string }
-  | { page: 'connections' }
+  | { page: 'connections'; search?: string }
   | { page: 'connection'; id: string }
   | { page: 'nodes' }
 
@@ -18,9 +18,10 @@ export function linkTo(target: Route): string {
     case 'overview':
       return '#/'
     case 'topics':
-    case 'connections':
     case 'nodes':
       return `#/${target.page}`
+    case 'connections':
+      return target.search === undefined ? '#/connections' : `#/connections?${encodeURIComponent(target.search)}`
     case 'topic':
       return `#/topics/${encodeURIComponent(target.topic)}`
     case 'connection':
@@ -48,6 +49,8 @@ export function titleOf(target: Route): string {
 
 function read(): Route {
   if (location.hash === '#/nodes') return { page: 'nodes' }
+  const [, search] = /^#\/connections\?(.+)$/.exec(location.hash) ?? []
+  if (search !== undefined) return { page: 'connections', search: decode(search) }
   const [, page, name] = /^#\/(topics|connections)(?:\/(.+))?$/.exec(location.hash) ?? []
   if (page === 'topics') return name === undefined ? { page } : { page: 'topic', topic: decode(name) }
   if (page === 'connections') return name === undefined ? { page } : { page: 'connection', id: decode(name) }

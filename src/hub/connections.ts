@@ -74,6 +74,26 @@ export class Connections {
     return { streams: streams.slice(0, limit), more: streams.length > limit }
   }
 
+  /**
+   * Lists the streams with the greatest values, the greatest first.
+   * @param limit the maximum number of streams
+   */
+  async first(
+    limit: number,
+    valueOf: (stream: Stream) => number,
+    isMeant: (stream: Stream) => boolean,
+  ): Promise<{ streams: Stream[]; more: boolean }> {
+    const greatest = new Smallest<{ stream: Stream; value: number }>(
+      limit + 1,
+      (a, b) => b.value - a.value || (a.stream.info.id < b.stream.info.id ? -1 : 1),
+    )
+    await mapInTurns(this.#byId.values(), (stream) => {
+      if (isMeant(stream)) greatest.add({ stream, value: valueOf(stream) })
+    })
+    const streams = greatest.sorted().map(({ stream }) => stream)
+    return { streams: streams.slice(0, limit), more: streams.length > limit }
+  }
+
   /** Ends the `count` streams that have been open the longest. */
   endFirst(count: number, reason: CloseReason): void {
     for (const stream of this.#byId.values()) {

@@ -1,7 +1,7 @@
 /** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
-import type { EventLog, KeyValue, LogStats, Page, Replacement, TopicsOptions } from '../log/log.js'
+import type { EventLog, KeyValue, LogStats, Page, ReadOptions, Replacement, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
@@ -11,6 +11,7 @@ import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
 import type { ConnectionsList, ConnectionsRequest, StreamCounts } from './cluster/all-connections.js'
+import type { HubHistory } from './cluster/all-history.js'
 import { Messenger } from './cluster/messenger.js'
 import { Neighbours } from './cluster/neighbours.js'
 import type { KnownNode } from './cluster/node-reports.js'
@@ -30,7 +31,7 @@ import type { StreamInfo } from './stream-info.js'
 import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
-import { Topics, type TopicInfo } from './topics.js'
+import { Topics, type TopicActivityInfo, type TopicInfo } from './topics.js'
 
 export interface HubOptions extends ReaperOptions {
   /** The maximum size of an event's payload, in bytes. */
@@ -145,7 +146,7 @@ export class Hub {
     const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
     this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize)
     this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
-    this.#topics = new Topics(log, encoder, fanout, messenger)
+    this.#topics = new Topics({ ...parts, activity: neighbours.systemTopics.activity })
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -289,14 +290,14 @@ export class Hub {
     return this.#neighbours.presence.present(topic)
   }
 
-  /** Returns the sequence before the newest `count` events of a selection. */
-  async before(selection: Selection, count: number): Promise<number> {
-    return (await this.#log.locate(selection, { newest: count })).after
+  /** Returns the sequence before the newest `count` events of a selection up to `until`, by default the head. */
+  async before(selection: Selection, count: number, until?: number): Promise<number> {
+    return (await this.#log.locate(selection, { newest: count, ...(until !== undefined && { until }) })).after
   }
 
-  /** Reads a page of history. */
-  read(selection: Selection, options: { after: number; events: number; bytes?: number }): Promise<Page> {
-    return readPage(this.#log, selection, { ...options, until: this.head })
+  /** Reads a page of history, up to `until` or the head. */
+  read(selection: Selection, { until = this.head, ...options }: ReadOptions): Promise<Page> {
+    return readPage(this.#log, selection, { ...options, until: Math.min(until, this.head) })
   }
 
   /**
@@ -322,6 +323,19 @@ export class Hub {
   /** As `Topics.list`. */
   topics(options: TopicsOptions, accepts: (topic: string) => boolean): Promise<{ topics: TopicInfo[]; more: boolean }> {
     return this.#topics.list(options, accepts)
+  }
+
+  /** As `Topics.listActive`. */
+  activeTopics(
+    options: TopicsOptions,
+    accepts: (topic: string) => boolean,
+  ): Promise<{ topics: (TopicInfo & { activity: TopicActivityInfo })[]; more: boolean }> {
+    return this.#topics.listActive(options, accepts)
+  }
+
+  /** As `AllHistory.read`. */
+  statsHistory(range: number): Promise<HubHistory> {
+    return this.#neighbours.history.read(range)
   }
 
   /** As `Topics.purge`. */

@@ -24,6 +24,7 @@ export class Latency {
 
   /** Records the events whose rounds are done. */
   passed(rounds: number): void {
+    if (this.#waiting.length === 0) return
     const now = monotonicNow()
     let count = 0
     while (count < this.#waiting.length && this.#waiting[count]!.round <= rounds)

@@ -241,7 +241,7 @@ export class Publisher {
   /** Dispatches events of the log, whichever process has appended them. */
   #dispatch(events: readonly StoredEvent[]): void {
     for (const event of events) {
-      this.#systemTopics.published(event)
+      this.#systemTopics.published(event, event.time)
       this.#readers.published(event)
       this.#fanout.dispatch(event)
     }

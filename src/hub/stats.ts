@@ -1,6 +1,7 @@
 /**
- * The events of `fanfare.stats`, measured only while a stream subscribes to it. Each stream counts its sent events and
- * bytes anyway, so the statistics cost nothing per delivery.
+ * The statistics of the hub. They are measured all the time, for the history of the last hour: once in five seconds,
+ * and once a second while a stream subscribes to `fanfare.stats`. Each stream counts its sent events and bytes anyway,
+ * so the statistics cost nothing per delivery.
  */
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
@@ -9,18 +10,24 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { payloadBytes } from '../model/payload.js'
-import { arrayOf, isNumber, isString, optional, shapeOf, type Check } from '../model/shape.js'
-import { Latency, type LatencyQuantiles } from './latency.js'
+import { isNumber, shapeOf } from '../model/shape.js'
+import { Latency } from './latency.js'
+import type { Stats, Traffic } from './stats-event.js'
+import { PERIOD, StatsHistory } from './stats-history.js'
 import type { Stream } from './stream.js'
+
+export type { Stats } from './stats-event.js'
 
 /** The topic of the statistics. */
 export const STATS_TOPIC = 'fanfare.stats'
 
-/** The time between two events, in milliseconds. */
+/** The time between two events of `fanfare.stats`, in milliseconds. */
 const INTERVAL = 1_000
 /** The time between two samples of the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
+/** Without a subscriber of the statistics, one publish of so many is timed: a reading of the clock has a cost. */
+const TIMED = 8
 /** The maximum number of topics with rates in an event. */
 const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
@@ -35,62 +42,13 @@ export interface Sent {
 /** Whether a value of another process counts what has been sent. */
 export const isSent = shapeOf<Sent>({ events: isNumber, bytes: isNumber })
 
-/** From publishers (`in`) and to streams (`out`). */
-interface Traffic {
-  in: number
-  out: number
-}
-
-/** One second of a hub. Times are in milliseconds, sizes in bytes, traffic is per second. */
-export interface Stats {
-  time: string
-  /** Open streams. */
-  connections: number
-  /** Topics with retained events. */
-  topics: number
-  events: Traffic
-  /** The topics with the most published events, the busiest first. */
-  busiest: { topic: string; rate: number }[]
-  /** Payloads that came in, and all bytes that went out. */
-  bytes: Traffic
-  /** From the publish to the sockets of all live streams. */
-  latency: LatencyQuantiles
-  /** Streams that are not live: they read the log, or wait for their sockets. */
-  lagging: number
-  /** Resident memory of the process. */
-  memory: number
-  log: { events: number; bytes: number }
-  /** The delay of the event loop at the 99th percentile. */
-  eventLoopDelay: number
-  /** The number of processes, if there are several. */
-  nodes?: number
-}
-
-const isTraffic = shapeOf<Traffic>({ in: isNumber, out: isNumber })
-
-/** Whether a value of another process is one second of a hub. */
-export const isStats = shapeOf<Stats>({
-  time: isString,
-  connections: isNumber,
-  topics: isNumber,
-  events: isTraffic,
-  busiest: arrayOf(shapeOf({ topic: isString, rate: isNumber })),
-  bytes: isTraffic,
-  latency: shapeOf({ p50: isNumber, p99: isNumber }),
-  lagging: isNumber,
-  memory: isNumber,
-  log: shapeOf({ events: isNumber, bytes: isNumber }),
-  eventLoopDelay: isNumber,
-  nodes: optional(isNumber),
-}) as Check<Stats>
-
 /** The parts of the hub that a meter works with. */
 export interface StatsSource {
   connections: Connections
   log: () => LogStats
   /** Called with the latency meter when measuring starts, and with `undefined` when it stops. */
   measure: (latency: Latency | undefined) => void
-  /** Publishes an event of the statistics. */
+  /** Publishes an event of the statistics. Called only while the statistics have a subscriber. */
   tell: (stats: Stats) => void
 }
 
@@ -101,57 +59,64 @@ interface Counts {
   bytes: Traffic
 }
 
-/** The state of a measurement. */
-interface Measuring {
-  timer: NodeJS.Timeout
-  latency: Latency
-  delay: IntervalHistogram
-  before: Counts
-  /** The number of events since `before`, by topic. */
-  byTopic: Map<string, number>
-}
-
 export class StatsMeter {
+  /** The statistics of the last hour. */
+  readonly history = new StatsHistory()
   readonly #source: StatsSource
   readonly #in = { events: 0, bytes: 0 }
   /** The sums over ended streams. */
   readonly #ended: Sent = { events: 0, bytes: 0 }
-  #measuring: Measuring | undefined
+  readonly #latency = new Latency()
+  readonly #delay: IntervalHistogram
+  #isListenedTo = false
+  #timer: NodeJS.Timeout | undefined
+  /** The counts at the last measurement. */
+  #before: Counts
+  /** The number of events since `before`, by topic; only while the statistics have a subscriber. */
+  readonly #byTopic = new Map<string, number>()
+  #publishes = 0
 
+  /** Starts to measure. */
   constructor(source: StatsSource) {
     this.#source = source
+    this.#delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
+    this.#delay.enable()
+    this.#before = this.#count()
+    source.measure(this.#latency)
+    this.#schedule()
   }
 
-  get isMeasuring(): boolean {
-    return this.#measuring !== undefined
-  }
-
-  /** Starts or stops measuring. */
+  /** Publishes the statistics once a second, or stops that. */
   listen(isListenedTo: boolean): void {
-    if (isListenedTo === this.isMeasuring) return
-    if (isListenedTo) this.#start()
-    else this.stop()
+    if (isListenedTo === this.#isListenedTo || this.#timer === undefined) return
+    this.#take() // the subscriber gets the statistics from now on
+    this.#isListenedTo = isListenedTo
+    this.#schedule()
   }
 
   stop(): void {
-    if (!this.#measuring) return
-    clearInterval(this.#measuring.timer)
-    this.#measuring.delay.disable()
-    this.#measuring = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#delay.disable()
     this.#source.measure(undefined)
   }
 
-  /** Counts a published event. Call it only while `isMeasuring`. */
+  /** Returns the monotonic time if the latency of this publish is measured, and `undefined` otherwise. */
+  clock(): number | undefined {
+    return this.#isListenedTo || ++this.#publishes % TIMED === 0 ? monotonicNow() : undefined
+  }
+
+  /** Counts a published event. */
   published(event: NewEvent): void {
     this.#in.events++
     this.#in.bytes += payloadBytes(event)
+    if (!this.#isListenedTo) return
     const { topic } = event
-    const { byTopic } = this.#measuring!
-    const count = byTopic.get(topic)
-    if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
+    const count = this.#byTopic.get(topic)
+    if (count !== undefined || this.#byTopic.size < COUNTED_TOPICS) this.#byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** Returns what has been sent to streams since the start, whether it is measured or not. */
+  /** Returns what has been sent to streams since the start. */
   sent(): Sent {
     const sum = { ...this.#ended }
     for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
@@ -167,19 +132,21 @@ export class StatsMeter {
     this.#ended.bytes += sentBytes
   }
 
-  #start(): void {
-    const latency = new Latency()
-    const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
-    delay.enable()
-    const timer = setInterval(() => this.#tell(), INTERVAL).unref()
-    this.#measuring = { timer, latency, delay, before: this.#count(), byTopic: new Map() }
-    this.#source.measure(latency)
+  /** Sets the timer of the next measurement. Without a subscriber it is at the end of a period of the history. */
+  #schedule(): void {
+    clearTimeout(this.#timer)
+    const wait = this.#isListenedTo ? INTERVAL : PERIOD - (wallNow() % PERIOD)
+    this.#timer = setTimeout(() => {
+      this.#schedule()
+      const stats = this.#take()
+      if (this.#isListenedTo) this.#source.tell(stats)
+    }, wait).unref()
   }
 
-  #tell(): void {
-    if (!this.#measuring) return
-    const { latency, delay, before, byTopic } = this.#measuring
-    const now = (this.#measuring.before = this.#count())
+  /** Measures the time since the last measurement, and keeps the statistics. */
+  #take(): Stats {
+    const before = this.#before
+    const now = (this.#before = this.#count())
     const seconds = (now.at - before.at) / 1_000
     const rate = (name: 'events' | 'bytes'): Traffic => ({
       in: perSecond(now[name].in - before[name].in, seconds),
@@ -187,21 +154,23 @@ export class StatsMeter {
     })
     const { topics, events, bytes } = this.#source.log()
     const { connections } = this.#source
-    this.#source.tell({
+    const stats = {
       time: new Date(wallNow()).toISOString(),
       connections: connections.size,
       topics,
       events: rate('events'),
-      busiest: busiestOf(byTopic, seconds),
+      busiest: busiestOf(this.#byTopic, seconds),
       bytes: rate('bytes'),
-      latency: latency.take(),
+      latency: this.#latency.take(),
       lagging: connections.lagging,
       memory: memoryUsage.rss(),
       log: { events, bytes },
-      eventLoopDelay: lateness(delay),
-    })
-    delay.reset()
-    byTopic.clear()
+      eventLoopDelay: lateness(this.#delay),
+    }
+    this.#delay.reset()
+    this.#byTopic.clear()
+    this.history.add(stats, seconds)
+    return stats
   }
 
   #count(): Counts {
@@ -220,7 +189,7 @@ function busiestOf(byTopic: Map<string, number>, seconds: number): Stats['busies
 }
 
 function perSecond(count: number, seconds: number): number {
-  return Math.round((count / seconds) * 10) / 10
+  return seconds > 0 ? Math.round((count / seconds) * 10) / 10 : 0
 }
 
 /**

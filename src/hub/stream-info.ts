@@ -1,4 +1,5 @@
 /** The description of an open stream, as in `GET /connections` and on `fanfare.connections`. */
+import { canonicalAddress } from '../model/client-address.js'
 import { arrayOf, isNumber, isString, nullable, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { CloseReason } from '../wire/sse.js'
 import type { Stream } from './stream.js'
@@ -12,6 +13,8 @@ export interface StreamInfo {
   id: string
   /** The `sub` of its token; `null`: the token has none, or there is no token. */
   subject: string | null
+  /** The address of its subscriber; `null`: there is none, as on a Unix socket. */
+  address: string | null
   /** Its topics and patterns. */
   topics: string[]
   /** When it was opened. */
@@ -29,6 +32,7 @@ export interface StreamInfo {
 const members = {
   id: isString,
   subject: nullable(isString),
+  address: nullable(isString),
   topics: arrayOf(isString),
   since: isString,
   cursor: isString,
@@ -56,13 +60,14 @@ export const isConnectionChange = shapeOf<ConnectionChange>({
 })
 
 export function describeStream(
-  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Stream,
+  { info: { id, address, principal }, feed, since, sentEvents, sentBytes }: Stream,
   cursor: string,
   lag: number,
 ): StreamInfo {
   return {
     id,
     subject: principal.subject ?? null,
+    address: address === undefined ? null : canonicalAddress(address),
     topics: [...feed.selection.patterns],
     since: new Date(since).toISOString(),
     cursor,

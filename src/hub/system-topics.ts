@@ -1,6 +1,6 @@
 /** The system topics: `fanfare.stats` every second, and `fanfare.connections` when a stream opens, changes or ends. */
 import type { EventLog } from '../log/log.js'
-import { monotonicNow } from '../model/clock.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
 import { shapeOf } from '../model/shape.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import { addStats } from './cluster/add-stats.js'
@@ -12,7 +12,9 @@ import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, isConnectionChange, type ConnectionChange, type StreamInfo } from './stream-info.js'
+import type { StatsHistory } from './stats-history.js'
 import type { Stream } from './stream.js'
+import { TopicActivity } from './topic-activity.js'
 
 /** The names of all system topics. */
 export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
@@ -38,6 +40,8 @@ export interface SystemTopicsSource {
 }
 
 export class SystemTopics {
+  /** The latest events of each topic. */
+  readonly activity = new TopicActivity()
   readonly #source: SystemTopicsSource
   readonly #stats: StatsMeter
   /** The statistics of the last second. */
@@ -65,14 +69,23 @@ export class SystemTopics {
     return this.#watchesConnections
   }
 
-  /** Returns the monotonic time while latencies are measured, and `undefined` otherwise. */
-  clock(): number | undefined {
-    return this.#stats.isMeasuring ? monotonicNow() : undefined
+  /** The statistics of the last hour of this process. */
+  get history(): StatsHistory {
+    return this.#stats.history
   }
 
-  /** Counts a published event. */
-  published(event: NewEvent): void {
-    if (this.#stats.isMeasuring) this.#stats.published(event)
+  /** As `StatsMeter.clock`. */
+  clock(): number | undefined {
+    return this.#stats.clock()
+  }
+
+  /**
+   * Counts a published event.
+   * @param time when it was published, on the wall clock
+   */
+  published(event: NewEvent, time = wallNow()): void {
+    this.#stats.published(event)
+    this.activity.count(event.topic, time)
   }
 
   /** Reports a change of a stream. */
@@ -104,7 +117,7 @@ export class SystemTopics {
     this.#stats.stop()
   }
 
-  /** Measures while a stream of this process or another process wants the statistics. */
+  /** Measures each second while a stream of this process or another process wants the statistics. */
   #listen(): void {
     const isWanted = this.#source.fanout.isWatched(STATS_TOPIC) || monotonicNow() < this.#askedUntil
     if (!isWanted) this.#latest = undefined

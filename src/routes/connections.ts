@@ -120,11 +120,13 @@ async function readPage(
   query: Static<typeof ConnectionsQuery>,
 ): Promise<Static<typeof ConnectionsPage>> {
   authorizeAdmin(principal, 'list open streams')
-  const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
+  const { topic, subject, search, order, after, limit = String(DEFAULT_LIMIT) } = query
   const count = readCount('limit', limit, 1, MAX_LIMIT)
   if (topic !== undefined) requirePattern(topic)
-  const page = await hub.listConnections({ after, limit: count, topic, subject })
-  return { ...page, cursor: page.connections.at(-1)?.id ?? null }
+  if (order === 'lag' && after !== undefined)
+    throw new Problem('invalid-request', 'A list by lag has no next page: leave out after, or order=lag.')
+  const page = await hub.listConnections({ after: after ?? '', limit: count, topic, subject, search, order })
+  return { ...page, cursor: order === 'lag' ? null : (page.connections.at(-1)?.id ?? null) }
 }
 
 /** Ends all streams of a subject and returns their number. Only admins may do so. */

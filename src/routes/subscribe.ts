@@ -86,7 +86,7 @@ async function answer(
       return answerWithStream(context, request, reply, selection, query)
     case 'application/json':
       refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
-      return reply.type('application/json; charset=utf-8').send(await readHistory(context.hub, selection, query))
+      return reply.type('application/json; charset=utf-8').send(await readHistory(context, selection, query))
     default:
       throw new Problem(
         'not-acceptable',

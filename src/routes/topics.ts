@@ -4,7 +4,7 @@ import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
 import { TopicIndex } from '../hub/topic-index.js'
-import { requireTopicName } from '../model/topic.js'
+import { matches, requirePattern, requireTopicName } from '../model/topic.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { TopicParams } from '../schemas/common.js'
 import { Purged, TopicInfo, Topics, TopicsQuery } from '../schemas/topic.js'
@@ -19,11 +19,13 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } },
     async (request) => {
       const principal = requirePrincipal(request)
-      const { prefix, after, limit = DEFAULT_LIMIT } = request.query
-      const page = await app.fanfareHub.topics(
-        { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) },
-        visibleTo(principal),
-      )
+      const { prefix, search, activity, after, limit = DEFAULT_LIMIT } = request.query
+      const options = { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }
+      const isFound = search === undefined ? undefined : finderOf(search)
+      const isVisible = visibleTo(principal)
+      const accepts = isFound ? (topic: string) => isFound(topic) && isVisible(topic) : isVisible
+      const hub = app.fanfareHub
+      const page = await (activity === 'true' ? hub.activeTopics(options, accepts) : hub.topics(options, accepts))
       return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
     },
   )
@@ -55,6 +57,19 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default topics
+
+/**
+ * Returns whether a topic matches a search: a pattern, or a part of its name.
+ * @throws HubError `invalid-pattern`
+ */
+function finderOf(search: string): (topic: string) => boolean {
+  if (search.includes('*')) {
+    requirePattern(search)
+    return (topic) => matches(search, topic)
+  }
+  const text = search.toLowerCase()
+  return (topic) => topic.toLowerCase().includes(text)
+}
 
 /**
  * Returns whether a topic is visible to a principal: a principal sees the topics that it may subscribe to. The grants

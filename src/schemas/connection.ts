@@ -11,6 +11,12 @@ const Patterns = Type.Array(Type.String({ description: 'a topic or a pattern' })
 export const Connection = Type.Object({
   id: Type.String(),
   subject: Type.Union([Type.String(), Type.Null()], { description: 'the "sub" of the stream\'s token' }),
+  address: Type.Optional(
+    Type.Union([Type.String(), Type.Null()], {
+      description:
+        'the address of the subscriber; null on a Unix socket; absent if a process of an older version answers',
+    }),
+  ),
   topics: Patterns,
   since: Type.String({ format: 'date-time' }),
   cursor: Cursor,
@@ -27,6 +33,18 @@ export const ConnectionsQuery = Type.Object({
     Type.String({ description: 'only streams that receive the events of this topic, or have this pattern' }),
   ),
   subject: Type.Optional(Type.String({ description: 'only streams of this subject' })),
+  search: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'only streams whose id, subject or address contains this text, in upper or lower case',
+    }),
+  ),
+  order: Type.Optional(
+    Type.Union([Type.Literal('id'), Type.Literal('lag')], {
+      description: '"id" (default), or "lag": the streams with the greatest lag, without a next page',
+    }),
+  ),
   limit: Type.Optional(Type.String({ description: '1 to 1,000, default 100' })),
   after: Type.Optional(Type.String({ description: 'the cursor of the previous page' })),
 })

@@ -16,7 +16,10 @@ const reading = {
     }),
   ),
   from: Type.Optional(
-    Type.String({ description: 'instead of replay: "start", or an RFC 3339 time; events since then are sent first' }),
+    Type.String({
+      description:
+        'instead of replay: "start", or an RFC 3339 time; events since then are sent first. History: only events since then',
+    }),
   ),
   format: Type.Optional(Type.String({ description: 'raw, json or cloudevents' })),
   cursor: Type.Optional(
@@ -40,6 +43,7 @@ const reading = {
   ),
   ticket: Type.Optional(text('a ticket from POST /tickets instead of a token; for streams only')),
   after: Type.Optional(Type.String({ description: 'history: only events after this cursor' })),
+  before: Type.Optional(Type.String({ description: 'history: the newest events before this cursor' })),
   limit: Type.Optional(text('history: 1 to 1,000 events, default 100')),
   last: Type.Optional(text('history: only the newest events, 1 to 1,000 of them')),
 }

@@ -20,13 +20,40 @@ export const TopicInfo = Type.Object({
 
 export const TopicsQuery = Type.Object({
   prefix: Type.Optional(name('only topics whose names begin with this')),
+  search: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: TOPIC_MAX_LENGTH,
+      description:
+        'only topics whose names contain this text, in upper or lower case; with a *: only those that match this pattern',
+    }),
+  ),
+  activity: Type.Optional(
+    Type.Union([Type.Literal('true'), Type.Literal('false')], {
+      description: 'true: with the rate of each topic and the time of its newest event',
+    }),
+  ),
   after: Type.Optional(name('only topics whose names sort after this one; the cursor of the previous page')),
   limit: Type.Optional(Type.String({ description: '1 to 1,000 topics, default 100' })),
 })
 export type TopicsQuery = Static<typeof TopicsQuery>
 
+export const Activity = Type.Object({
+  rate: Type.Number({ minimum: 0, description: 'events per second, over the last 10 to 20 seconds' }),
+  lastTime: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: 'when the newest event was published; null: not known, since it is no longer kept',
+  }),
+  counts: Type.Array(Type.Integer({ minimum: 0 }), {
+    description: 'the events in each of the last 30 periods of 10 seconds, oldest first; the last has not ended',
+  }),
+})
+
+/** A topic in a list. */
+export const ListedTopic = Type.Object({ ...TopicInfo.properties, activity: Type.Optional(Activity) })
+export type ListedTopic = Static<typeof ListedTopic>
+
 export const Topics = Type.Object({
-  topics: Type.Array(TopicInfo),
+  topics: Type.Array(ListedTopic),
   more: Type.Boolean({ description: 'whether more topics follow' }),
   cursor: Type.Union([Type.String(), Type.Null()], {
     description: 'the parameter "after" of the next page; null if this page is empty',

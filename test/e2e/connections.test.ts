@@ -59,7 +59,17 @@ await t.test('a stream is described to its own subject and to admins', async (t)
   for (const bearer of [ann, admin]) {
     const { status, body } = await call<Connection>('GET', `/connections/${idOf(stream)}`, bearer)
     t.equal(status, 200)
-    t.strictSame(Object.keys(body), ['id', 'subject', 'topics', 'since', 'cursor', 'expiresAt', 'sent', 'lag'])
+    t.strictSame(Object.keys(body), [
+      'id',
+      'subject',
+      'topics',
+      'since',
+      'cursor',
+      'expiresAt',
+      'sent',
+      'lag',
+      'address',
+    ])
     t.match(body, {
       id: idOf(stream),
       subject: 'ann',

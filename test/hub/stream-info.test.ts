@@ -11,6 +11,7 @@ await t.test('a stream is described with its subject, topics, times and counts',
   t.strictSame(rest, {
     id: 'c',
     subject: 'ada',
+    address: '127.0.0.1',
     topics: ['a.*', 'b'],
     cursor: 'cursor',
     expiresAt: '2100-01-01T00:00:00.000Z',

@@ -8,7 +8,11 @@ import { openLive, openStream, streamUrl, type EventStream } from '../helper/str
 import { token, type Grants } from '../helper/token.js'
 import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 import type { AppSettings } from '../../src/app.js'
+import type { ConnectionsPage } from '../../src/schemas/connection.js'
 import type { Node } from '../../src/schemas/node.js'
+import type { StatsHistory } from '../../src/schemas/stats.js'
+import type { Static } from '../../src/schemas/typebox.js'
+import { poll } from '../helper/deadline.js'
 
 const admin = token({ sub: 'root', admin: true, subscribe: ['**'] })
 
@@ -193,6 +197,58 @@ await t.test('admins list the streams of all processes in pages', async (t) => {
   }
   t.strictSame((await a.ask('DELETE', '/connections?subject=ann')).json(), { closed: 5 })
   t.strictSame((await b.ask('GET', '/connections?subject=ann')).json(), { connections: [], more: false, cursor: null })
+})
+
+await t.test('admins list the streams of all processes by lag, and find them by id, subject and address', async (t) => {
+  const [a, b] = await openTwo(t)
+  const stalled = [await a.subscribe('a'), await b.subscribe('**'), await b.subscribe('b')]
+  for (const sink of stalled) sink.stall()
+  for (const topic of ['a', 'b']) await a.app.fanfareHub.publish(topic, { data: 0 })
+  await until(() => stalled.every(({ isFull }) => isFull))
+  for (let n = 0; n < 20; n++) await a.app.fanfareHub.publish(n < 15 ? 'a' : 'b', { data: n })
+  const ann = await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
+  for (const { ask } of [a, b]) {
+    const list = async (query: string) =>
+      (await ask('GET', `/connections?${query}`)).json<Static<typeof ConnectionsPage>>()
+    const all = await list('order=lag')
+    t.equal(all.connections.length, 4)
+    t.ok(all.connections[2]!.lag > 0)
+    t.equal(all.connections[3]!.lag, 0)
+    t.strictSame(
+      all.connections.map(({ lag }) => lag),
+      all.connections.map(({ lag }) => lag).sort((one, other) => other - one),
+    )
+    t.match(all, { more: false, cursor: null })
+    const some = await list('order=lag&limit=2')
+    t.strictSame(
+      some.connections.map(({ id, lag }) => [id, lag]),
+      all.connections.slice(0, 2).map(({ id, lag }) => [id, lag]),
+    )
+    t.match(some, { more: true, cursor: null })
+    t.match(await list('search=ANN'), { connections: [{ id: idOf(ann), subject: 'ann', address: '127.0.0.1' }] })
+    t.match(await list(`search=${idOf(ann).slice(3)}`), { connections: [{ id: idOf(ann) }], more: false })
+    t.equal((await list('search=127.0.0')).connections.length, 4)
+    t.equal((await list('search=127.0.0&order=lag&topic=b')).connections.length, 2)
+    t.strictSame((await list('search=nothing')).connections, [])
+    for (const query of ['order=lag&after=c1', 'order=size', 'search='])
+      isProblem(t, await ask('GET', `/connections?${query}`), 400, 'invalid-request', query)
+  }
+})
+
+await t.test('the history of the statistics is that of all processes', async (t) => {
+  const [a, b] = await openTwo(t)
+  await a.subscribe('a')
+  await b.subscribe('a')
+  const history = await poll(
+    async () => {
+      const body = (await a.ask('GET', '/stats?range=1m')).json<StatsHistory>()
+      return body.connections.at(-1) === 2 ? body : undefined
+    },
+    () => 'the history does not have the streams of both processes',
+  )
+  t.equal(history.nodes, 2)
+  b.node.die()
+  t.match((await a.ask('GET', '/stats')).json(), { nodes: undefined })
 })
 
 await t.test('a revocation at one process', async (t) => {

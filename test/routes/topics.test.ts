@@ -1,5 +1,8 @@
 import t from 'tap'
 import { HubError } from '../../src/model/hub-error.js'
+import type { ListedTopic } from '../../src/schemas/topic.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { share } from '../helper/shared-log.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, type OpenApp } from './open-app.js'
 
@@ -99,6 +102,52 @@ await t.test('the list of topics', async (t) => {
     t.strictSame((await list(closed, '', bearer([]))).names, [], 'a token without grants is accepted')
   })
 
+  await t.test('is searched by a part of the name, and by a pattern', async (t) => {
+    t.strictSame((await list(open, 'search=INBOX')).names, ['users.u1.inbox', 'users.u2.inbox'])
+    t.strictSame((await list(open, 'search=s.u1')).names, ['users.u1.inbox'])
+    t.strictSame((await list(open, 'search=orders.*')).names, ['orders.1', 'orders.2'])
+    t.strictSame((await list(open, 'search=*.*.inbox')).names, ['users.u1.inbox', 'users.u2.inbox'])
+    t.strictSame((await list(open, 'search=**')).names, sorted)
+    t.strictSame(await list(open, 'search=o&prefix=orders&limit=1'), {
+      names: ['orders.1'],
+      more: true,
+      cursor: 'orders.1',
+    })
+    t.strictSame((await list(open, 'search=o&after=orders.1&prefix=orders')).names, ['orders.2'])
+    t.strictSame((await list(open, 'search=nothing')).names, [])
+    t.strictSame(
+      (await list(open, 'search=inbox', bearer(['users.{sub}.**']))).names,
+      ['users.u1.inbox'],
+      'topics that the token does not grant stay hidden',
+    )
+    isProblem(
+      t,
+      await open.send({ method: 'GET', url: '/topics?search=a.**.b', headers: { authorization: admin } }),
+      400,
+      'invalid-pattern',
+    )
+  })
+
+  await t.test('has the latest events of each topic if it is asked for them', async (t) => {
+    const { send, app } = open
+    const get = async (query: string) =>
+      (await send({ method: 'GET', url: `/topics?${query}`, headers: { authorization: admin } })).json<{
+        topics: ListedTopic[]
+      }>().topics
+    const before = Date.now()
+    await app.fanfareHub.publish('orders.2', { data: 'new' })
+    for (const { activity } of await get('search=orders&activity=true')) {
+      t.equal(activity!.counts.length, 30)
+      t.ok(activity!.counts.reduce((sum, count) => sum + count) > 0)
+      t.ok(activity!.rate > 0)
+      t.match(activity!.lastTime, /^\d{4}-.*Z$/)
+    }
+    const [topic] = await get('search=orders.2&activity=true')
+    t.ok(Date.parse(topic!.activity!.lastTime!) >= before - 5)
+    t.equal((await get('search=orders.2&activity=false'))[0]!.activity, undefined)
+    t.equal((await get('search=orders.2'))[0]!.activity, undefined)
+  })
+
   await t.test('refuses an invalid query', async (t) => {
     for (const query of [
       'limit=0',
@@ -108,6 +157,9 @@ await t.test('the list of topics', async (t) => {
       `prefix=${'x'.repeat(201)}`,
       `after=${'x'.repeat(201)}`,
       'after=a&after=b',
+      'search=',
+      `search=${'x'.repeat(201)}`,
+      'activity=yes',
     ]) {
       isProblem(
         t,
@@ -119,6 +171,25 @@ await t.test('the list of topics', async (t) => {
     }
     t.strictSame((await list(open, 'prefix=%00%ff%C3%A4')).names, [], 'any text is a prefix')
   })
+})
+
+await t.test('a topic whose events are older than the process has the time of its newest event', async (t) => {
+  const log = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6 })
+  t.teardown(() => log.close())
+  const before = Date.now()
+  for (const topic of ['a', 'b', 'a'])
+    await (await openApp(t, { log: share(log) })).app.fanfareHub.publish(topic, { data: 1 })
+  const { send } = await openApp(t, { log: share(log) })
+  for (let reading = 0; reading < 2; reading++) {
+    const response = await send({ method: 'GET', url: '/topics?activity=true', headers: { authorization: admin } })
+    const { topics } = response.json<{ topics: ListedTopic[] }>()
+    t.equal(topics.length, 2)
+    for (const { activity } of topics) {
+      t.match(activity, { rate: 0, counts: [0, 0] })
+      const time = Date.parse(activity!.lastTime!)
+      t.ok(time >= before - 5 && time <= Date.now() + 5)
+    }
+  }
 })
 
 await t.test('a topic', async (t) => {

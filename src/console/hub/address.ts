@@ -18,6 +18,11 @@ export function nodeOf(connection: string): string {
   return connection.slice(0, -RANDOM)
 }
 
+/** Returns the part of the id of a connection after its node. */
+export function shortId(connection: string): string {
+  return connection.slice(1 - RANDOM)
+}
+
 export function topicPath(topic: string, rest = ''): string {
   return `topics/${encodeSegment(topic)}${rest}`
 }

@@ -48,6 +48,8 @@ export interface StreamState {
 export interface StreamOptions {
   topics: string[]
   query?: Record<string, string>
+  /** The cursor after which the stream begins; default: with the next event. */
+  after?: string
   onEvent: (event: LiveEvent) => void
   /**
    * The time without a byte after which the connection counts as lost, in milliseconds. Without this option the stream
@@ -94,6 +96,7 @@ export class LiveStream {
 
   constructor(options: StreamOptions) {
     this.#options = options
+    this.#lastId = options.after
     void this.#run()
   }
 

@@ -1,67 +1,103 @@
-/** The page of one connection: its description, its topics, and a button that ends it. */
+/** The page of one connection: its description, its topics, and buttons that end it and revoke its subject. */
 import { useSignal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
-import { formatBytes, formatDateTime, formatNumber } from '../format.js'
+import { formatAge, formatBytes, formatDateTime, formatNumber } from '../format.js'
 import { encodeSegment, nodeOf } from '../hub/address.js'
-import { call, messageOf } from '../hub/api.js'
-import { latest } from '../hub/monitor.js'
+import { call } from '../hub/api.js'
+import { ageOf } from '../hub/clock.js'
+import { isAdmin, latest } from '../hub/monitor.js'
 import { useResource } from '../hub/resource.js'
+import { EndDialog } from '../parts/connection-table.js'
 import { Figures, type Figure } from '../parts/figures.js'
 import { Notice } from '../parts/notice.js'
+import { RevokeDialog } from '../parts/revoke.js'
 import { TryIt } from '../parts/try-it.js'
-import { managing } from '../snippets.js'
 import { linkTo } from '../route.js'
+import { managing } from '../snippets.js'
 
 const INTERVAL = 1_000
 
 export function ConnectionPage({ id }: { id: string }) {
   const path = `connections/${encodeSegment(id)}`
-  const { value, error, isMissing, refresh } = useResource<Connection>(path, {}, INTERVAL)
-  const failure = useSignal<string | undefined>(undefined)
-  const end = () => {
-    call(path, { method: 'DELETE' }).then(refresh, (err: unknown) => (failure.value = messageOf(err)))
+  const { value, error, isMissing, isForbidden, refresh } = useResource<Connection>(path, {}, INTERVAL)
+  const dialog = useSignal<'end' | 'revoke' | undefined>(undefined)
+  const close = () => (dialog.value = undefined)
+  const end = async () => {
+    await call(path, { method: 'DELETE' })
+    refresh()
   }
   const connection = value.value
-  const hasNodes = (latest.value?.nodes ?? 1) > 1
   return (
     <>
-      <h1 class="name">Connection {id}</h1>
+      <div class="title">
+        <h1 class="name">Connection {id}</h1>
+        {connection && (
+          <div class="buttons">
+            <button
+              type="button"
+              class="danger quiet"
+              onClick={() => (dialog.value = 'end')}
+              disabled={isMissing.value}
+            >
+              End…
+            </button>
+            {isAdmin.value === true && connection.subject !== null && (
+              <button type="button" class="danger quiet" onClick={() => (dialog.value = 'revoke')}>
+                Revoke its subject…
+              </button>
+            )}
+          </div>
+        )}
+      </div>
       {isMissing.value ? (
         <Notice tone="warning">The stream has ended{connection ? '; this is its last known state' : ''}.</Notice>
       ) : (
-        error.value !== undefined && <Notice tone="error">{error}</Notice>
+        error.value !== undefined && <Notice tone={isForbidden.value ? 'info' : 'error'}>{error}</Notice>
       )}
-      {failure.value !== undefined && <Notice tone="error">{failure}</Notice>}
-      {connection && (
-        <>
-          <Figures
-            figures={[
-              ['Subject', connection.subject ?? 'none'],
-              ...(hasNodes ? [['Node', <code>{nodeOf(id)}</code>] satisfies Figure] : []),
-              ['Since', formatDateTime(connection.since)],
-              ['Token expires', connection.expiresAt === null ? 'never' : formatDateTime(connection.expiresAt)],
-              ['Cursor', <code>{connection.cursor}</code>],
-              ['Lag', `${formatNumber(connection.lag)} events`],
-              ['Sent', `${formatNumber(connection.sent.events)} events, ${formatBytes(connection.sent.bytes)}`],
-            ]}
-          />
-          <section class="card" aria-labelledby="reads">
-            <h2 id="reads">Topics</h2>
-            <ul class="plain">
-              {connection.topics.map((topic) => (
-                <li key={topic}>
-                  {topic.includes('*') ? <code>{topic}</code> : <a href={linkTo({ page: 'topic', topic })}>{topic}</a>}
-                </li>
-              ))}
-            </ul>
-          </section>
-          <button type="button" class="danger" onClick={end} disabled={isMissing.value}>
-            End this connection
-          </button>
-          <p class="muted">The client reconnects by itself if its token still allows it.</p>
-        </>
+      {connection && <Description connection={connection} />}
+      {connection && dialog.value === 'end' && <EndDialog connection={connection} onEnd={end} onClose={close} />}
+      {connection?.subject != null && dialog.value === 'revoke' && (
+        <RevokeDialog subject={connection.subject} onClose={close} />
       )}
       <TryIt title="describe and end this stream" {...managing(path)} />
+    </>
+  )
+}
+
+function Description({ connection }: { connection: Connection }) {
+  const { id, subject, address, since, expiresAt, cursor, lag, sent, topics } = connection
+  const hasNodes = (latest.value?.nodes ?? 1) > 1
+  return (
+    <>
+      <Figures
+        figures={[
+          ['Subject', subject ?? 'none'],
+          ['Address', address ?? 'none'],
+          ...(hasNodes ? [['Node', <code>{nodeOf(id)}</code>] satisfies Figure] : []),
+          ['Age', <time title={formatDateTime(since)}>{formatAge(ageOf(since))}</time>],
+          ['Token expires', expiresAt === null ? 'never' : formatDateTime(expiresAt)],
+          ['Cursor', <code>{cursor}</code>],
+          ['Lag', `${formatNumber(lag)} events`],
+          ['Sent', `${formatNumber(sent.events)} events, ${formatBytes(sent.bytes)}`],
+        ]}
+      />
+      <section class="card" aria-labelledby="reads">
+        <h2 id="reads">Topics</h2>
+        <ul class="plain">
+          {topics.map((topic) => (
+            <li key={topic}>
+              {topic.includes('*') ? (
+                <code>{topic}</code>
+              ) : (
+                <a class="topic" href={linkTo({ page: 'topic', topic })}>
+                  {topic}
+                </a>
+              )}
+            </li>
+          ))}
+          {topics.length === 0 && <li class="muted">The stream has no topics at the moment.</li>}
+        </ul>
+      </section>
     </>
   )
 }

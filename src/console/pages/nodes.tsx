@@ -1,6 +1,7 @@
 /** The page of the processes of the hub: which leads, what each carries, and what each lags. */
 import type { Node } from '../../schemas/node.js'
 import { formatBytes, formatDateTime, formatDuration, formatMilliseconds, formatNumber } from '../format.js'
+import { ageOf } from '../hub/clock.js'
 import { useNodeRates, type Rates } from '../hub/node-rates.js'
 import { useResource } from '../hub/resource.js'
 import { Figures } from '../parts/figures.js'
@@ -157,9 +158,4 @@ function amount(
 
 function sumOf(rows: Row[], of: (row: Row) => number | null | undefined): number {
   return rows.reduce((sum, row) => sum + (of(row) ?? 0), 0)
-}
-
-/** Returns how long ago a time was by the clock of the browser, in milliseconds. */
-function ageOf(time: string): number {
-  return Date.now() - Date.parse(time)
 }

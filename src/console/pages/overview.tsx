@@ -1,10 +1,15 @@
-/** The page with charts of the hub's stats over the last minutes. */
-import { latest, monitor } from '../hub/monitor.js'
+/** The page with the figures of the hub, or, without an admin's token, with what the token may see. */
 import { formatBytes, formatMilliseconds, formatNumber } from '../format.js'
-import { linkTo } from '../route.js'
-import { Chart, type ChartProps } from '../parts/chart.js'
+import { isAdmin, latest } from '../hub/monitor.js'
+import { BusiestTopics } from '../parts/busiest-topics.js'
+import { Chart, range, RANGES, type ChartProps } from '../parts/chart.js'
+import { Choice } from '../parts/choice.js'
 import { Figures, type Figure } from '../parts/figures.js'
+import { SlowestReaders } from '../parts/slowest-readers.js'
+import { TokenCard } from '../parts/token-card.js'
+import { TopicTable } from '../parts/topic-table.js'
 import { TryIt } from '../parts/try-it.js'
+import { linkTo } from '../route.js'
 import { subscribing } from '../snippets.js'
 
 /** The steps of an axis of bytes are powers of two, as in KiB and MiB. */
@@ -12,27 +17,27 @@ const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power)
 
 const CHARTS: ChartProps[] = [
   {
-    title: 'Connections',
-    format: formatNumber,
-    lines: [
-      { name: 'open', of: ({ connections }) => connections },
-      { name: 'lagging', of: ({ lagging }) => lagging },
-    ],
-  },
-  {
     title: 'Events per second',
     format: formatNumber,
     lines: [
-      { name: 'in', of: ({ events }) => events.in },
-      { name: 'out', of: ({ events }) => events.out },
+      { name: 'in', figure: 'eventsIn' },
+      { name: 'out', figure: 'eventsOut' },
     ],
   },
   {
     title: 'Latency',
     format: formatMilliseconds,
     lines: [
-      { name: 'p50', of: ({ latency }) => latency.p50 },
-      { name: 'p99', of: ({ latency }) => latency.p99 },
+      { name: 'p50', figure: 'p50' },
+      { name: 'p99', figure: 'p99' },
+    ],
+  },
+  {
+    title: 'Connections',
+    format: formatNumber,
+    lines: [
+      { name: 'open', figure: 'connections' },
+      { name: 'lagging', figure: 'lagging' },
     ],
   },
   {
@@ -40,12 +45,12 @@ const CHARTS: ChartProps[] = [
     format: formatBytes,
     steps: BINARY,
     lines: [
-      { name: 'in', of: ({ bytes }) => bytes.in },
-      { name: 'out', of: ({ bytes }) => bytes.out },
+      { name: 'in', figure: 'bytesIn' },
+      { name: 'out', figure: 'bytesOut' },
     ],
   },
-  { title: 'Memory', format: formatBytes, steps: BINARY, lines: [{ name: 'resident', of: ({ memory }) => memory }] },
-  { title: 'Log', format: formatBytes, steps: BINARY, lines: [{ name: 'size', of: ({ log }) => log.bytes }] },
+  { title: 'Memory', format: formatBytes, steps: BINARY, lines: [{ name: 'resident', figure: 'memory' }] },
+  { title: 'Log', format: formatBytes, steps: BINARY, lines: [{ name: 'size', figure: 'logBytes' }] },
 ]
 
 const SHOW_FIGURES = `events.onmessage = ({ data }) => {
@@ -53,43 +58,59 @@ const SHOW_FIGURES = `events.onmessage = ({ data }) => {
 }`
 
 export function OverviewPage() {
-  const now = latest.value
+  return isAdmin.value === false ? <OwnOverview /> : <HubOverview />
+}
+
+function OwnOverview() {
   return (
     <>
       <h1>Overview</h1>
-      {!now && monitor.value?.state.value.phase !== 'refused' && (
-        <p class="muted">The first figures arrive within a second.</p>
-      )}
-      {now && (
-        <Figures
-          figures={[
-            ['Topics', formatNumber(now.topics)],
-            ['Events kept', formatNumber(now.log.events)],
-            ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
-            ...(now.nodes === undefined
-              ? []
-              : [['Nodes', <a href={linkTo({ page: 'nodes' })}>{formatNumber(now.nodes)}</a>] satisfies Figure]),
-          ]}
+      <TokenCard />
+      <h2>Your topics</h2>
+      <TopicTable search="" />
+    </>
+  )
+}
+
+function HubOverview() {
+  const now = latest.value
+  return (
+    <>
+      <div class="title">
+        <h1>Overview</h1>
+        <Choice
+          name="Range of the charts"
+          options={RANGES.map(({ name, seconds }) => ({ name, value: seconds }))}
+          value={range.value}
+          onChoose={(seconds) => (range.value = seconds)}
         />
-      )}
+      </div>
+      {!now && <p class="muted">The first figures arrive within a second.</p>}
       {now && (
-        <div class="charts">
-          {CHARTS.map((chart) => (
-            <Chart key={chart.title} {...chart} />
-          ))}
-        </div>
-      )}
-      {now && now.busiest.length > 0 && (
-        <section class="card">
-          <h2>Busiest topics</h2>
-          <ul class="plain">
-            {now.busiest.slice(0, 10).map(({ topic, rate }) => (
-              <li key={topic}>
-                <a href={linkTo({ page: 'topic', topic })}>{topic}</a> <span class="muted">{formatNumber(rate)}/s</span>
-              </li>
+        <>
+          <Figures
+            figures={[
+              ['Connections', <a href={linkTo({ page: 'connections' })}>{formatNumber(now.connections)}</a>],
+              ['Events in', `${formatNumber(now.events.in)}/s`],
+              ['Events out', `${formatNumber(now.events.out)}/s`],
+              ['Topics', <a href={linkTo({ page: 'topics' })}>{formatNumber(now.topics)}</a>],
+              ['Events kept', formatNumber(now.log.events)],
+              ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
+              ...(now.nodes === undefined
+                ? []
+                : [['Nodes', <a href={linkTo({ page: 'nodes' })}>{formatNumber(now.nodes)}</a>] satisfies Figure]),
+            ]}
+          />
+          <div class="charts">
+            {CHARTS.map((chart) => (
+              <Chart key={chart.title} {...chart} />
             ))}
-          </ul>
-        </section>
+          </div>
+          <div class="halves">
+            <BusiestTopics />
+            <SlowestReaders />
+          </div>
+        </>
       )}
       <TryIt title="the same figures" {...subscribing('fanfare.stats', {}, SHOW_FIGURES)} />
     </>

@@ -1,12 +1,15 @@
-/** The page of one topic: live events, history, presence, and a form that publishes. */
+/** The page of one topic: its events, its presence, a form that publishes, and the purge. */
+import { useSignal } from '@preact/signals'
 import type { Static } from 'typebox'
-import type { TopicInfo } from '../../schemas/topic.js'
-import { formatBytes, formatNumber } from '../format.js'
+import type { Purged, TopicInfo } from '../../schemas/topic.js'
+import { formatBytes, formatCount, formatNumber } from '../format.js'
 import { topicPath } from '../hub/address.js'
+import { call } from '../hub/api.js'
+import { isAdmin } from '../hub/monitor.js'
 import { useResource } from '../hub/resource.js'
+import { Confirm } from '../parts/confirm.js'
+import { EventBrowser } from '../parts/event-browser.js'
 import { Figures } from '../parts/figures.js'
-import { HistoryCard } from '../parts/history-card.js'
-import { LiveCard } from '../parts/live-card.js'
 import { Notice } from '../parts/notice.js'
 import { PresenceCard } from '../parts/presence-card.js'
 import { PublishForm } from '../parts/publish-form.js'
@@ -20,12 +23,42 @@ events.addEventListener('message', show) // events without a type
 events.addEventListener('created', show) // events of this type; add a line for each type`
 
 export function TopicPage({ topic }: { topic: string }) {
-  const { value, error } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)
+  const { value, error, isForbidden, refresh } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)
+  const isPurging = useSignal(false)
+  const purged = useSignal<number | undefined>(undefined)
+  /** A purged topic has another list of events. */
+  const generation = useSignal(0)
   const info = value.value
+  const purge = async () => {
+    const answer = await call<Static<typeof Purged>>(topicPath(topic, '/events'), { method: 'DELETE' })
+    purged.value = answer.purged
+    generation.value++
+    refresh()
+  }
   return (
     <>
-      <h1 class="name">{topic}</h1>
-      {error.value !== undefined && <Notice tone="error">{error}</Notice>}
+      <div class="title">
+        <h1 class="name">{topic}</h1>
+        {isAdmin.value === true && (
+          <button type="button" class="danger quiet" disabled={!info?.events} onClick={() => (isPurging.value = true)}>
+            Purge…
+          </button>
+        )}
+      </div>
+      {isPurging.value && (
+        <Confirm title={`Purge ${topic}?`} action="Purge" onConfirm={purge} onClose={() => (isPurging.value = false)}>
+          <p>
+            This removes all {formatCount(info?.events ?? 0, 'event')} of the topic from the log. It cannot be undone.
+            Subscribers that have not read them get a gap.
+          </p>
+        </Confirm>
+      )}
+      {purged.value !== undefined && (
+        <Notice tone="success" onDismiss={() => (purged.value = undefined)}>
+          {formatCount(purged.value, 'event')} purged.
+        </Notice>
+      )}
+      {error.value !== undefined && !isForbidden.value && <Notice tone="error">{error}</Notice>}
       {info && (
         <Figures
           figures={[
@@ -36,16 +69,10 @@ export function TopicPage({ topic }: { topic: string }) {
           ]}
         />
       )}
-      <div class="columns">
-        <div>
-          <LiveCard topic={topic} />
-          <HistoryCard topic={topic} newest={info?.lastId} />
-        </div>
-        <div>
-          <PublishForm topic={topic} />
-          <PresenceCard topic={topic} />
-        </div>
-      </div>
+      <EventBrowser key={generation.value} topic={topic}>
+        <PublishForm topic={topic} />
+        <PresenceCard topic={topic} />
+      </EventBrowser>
       <TryIt title="subscribe" {...subscribing(topic, { replay: '10' }, SHOW_EVENTS)} />
       <TryIt title="publish" {...publishing(topic)} />
     </>

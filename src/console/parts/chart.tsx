@@ -1,14 +1,15 @@
-/** A chart of the last minutes that moves with time. */
+/** A chart of the last hour. All charts share their range and their crosshair. */
+import { computed, signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { Stats } from '../../hub/stats.js'
-import { history, latest, WINDOW, type Moment } from '../hub/monitor.js'
+import { formatClock } from '../format.js'
+import { history, type Figures, type Moment } from '../hub/monitor.js'
 
 /** One line of a chart. */
 export interface Line {
   name: string
-  of: (stats: Stats) => number
+  figure: keyof Figures
 }
 
 export interface ChartProps {
@@ -19,16 +20,34 @@ export interface ChartProps {
   steps?: number[]
 }
 
-const HEIGHT = 150
-/** The minimum time range, in seconds. The first figures would be a speck in a range of five minutes. */
+const HEIGHT = 132
+/** The minimum time range, in seconds. The first figures would be a speck in a range of an hour. */
 const FIRST_WINDOW = 60
 const dark = matchMedia('(prefers-color-scheme: dark)')
+
+/** The ranges to choose from, in seconds. */
+export const RANGES = [
+  { name: '15 m', seconds: 900 },
+  { name: '1 h', seconds: 3_600 },
+] as const
+
+/** The range of all charts, in seconds. */
+export const range = signal<number>(RANGES[0].seconds)
+
+/** The periods within the range, oldest first. */
+const shown = computed<readonly Moment[]>(() => {
+  const first = (history.value.at(-1)?.time ?? 0) - range.value * 1_000
+  return history.value.filter(({ time }) => time >= first)
+})
+
+/** The time under the pointer, in milliseconds since the Unix epoch. */
+const pointed = signal<number | undefined>(undefined)
+const pointedMoment = computed(() => shown.value.find(({ time }) => time === pointed.value))
 
 export function Chart({ title, lines, format, steps }: ChartProps) {
   const container = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot | undefined>(undefined)
-  const moments = history.value
-  const now = latest.value
+  const moments = shown.value
 
   useEffect(() => {
     const { current } = container
@@ -37,7 +56,7 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
       chart.current?.destroy()
       chart.current = new UPlot(
         optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth),
-        dataOf(lines, history.peek()),
+        dataOf(lines, shown.peek()),
         current,
       )
     }
@@ -55,33 +74,40 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
 
   useEffect(() => chart.current?.setData(dataOf(lines, moments)), [moments])
 
-  const values = lines.map(({ name, of }) => ({ name, value: now ? format(of(now)) : '–' }))
-  const holes = moments.filter(({ stats }) => stats === null).length
+  const moment = pointedMoment.value
+  const figures = moment ? moment.figures : moments.findLast((one) => one.figures !== null)?.figures
+  const values = lines.map(({ name, figure }) => ({ name, value: figures ? format(figures[figure]) : '–' }))
+  const holes = moments.filter((one, index) => one.figures === null && moments[index - 1]?.figures !== null).length
+  const rangeName = RANGES.find(({ seconds }) => seconds === range.value)!.name
+  const about = [
+    `${title} over the last ${rangeName}`,
+    `now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}`,
+    ...(holes > 0 ? [`interrupted ${holes === 1 ? 'once' : `${holes} times`}`] : []),
+  ]
   return (
     <section class="card chart">
-      <h2>{title}</h2>
-      <dl class="legend">
-        {values.map(({ name, value }, index) => (
-          <div key={name}>
-            <dt class={`line-${index}`}>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-      <div
-        ref={container}
-        role="img"
-        aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}${holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : ''}`}
-      />
+      <div class="chart-head">
+        <h2>{title}</h2>
+        <time class="pointed">{moment ? formatClock(moment.time) : ''}</time>
+        <dl class="legend">
+          {values.map(({ name, value }, index) => (
+            <div key={name}>
+              <dt class={`line-${index}`}>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      </div>
+      <div ref={container} class="plot" role="img" aria-label={about.join('; ')} />
     </section>
   )
 }
 
-/** Returns the times, and a column of values for each line. A hole in the stats interrupts the lines. */
+/** Returns the times, and a column of values for each line. A hole interrupts the lines. */
 function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
   return [
     moments.map(({ time }) => time / 1_000),
-    ...lines.map(({ of }) => moments.map(({ stats }) => stats && of(stats))),
+    ...lines.map(({ figure }) => moments.map(({ figures }) => figures && figures[figure])),
   ]
 }
 
@@ -94,37 +120,53 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
     grid: { stroke: color('line'), width: 1 },
     ticks: { show: false },
   }
+  const point = (chart: UPlot) => {
+    const { idx } = chart.cursor
+    const time = idx == null ? undefined : chart.data[0][idx]
+    pointed.value = time === undefined ? undefined : Math.round(time * 1_000)
+  }
   return {
     width,
     height: HEIGHT,
-    padding: [8, 20, 0, 0], // room for half a label of the time axis
+    padding: [6, 16, 0, 0], // room for half a label of the time axis
     legend: { show: false },
-    cursor: { show: false },
+    cursor: { sync: { key: 'charts' }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
+    hooks: { setCursor: [point] },
     scales: {
-      x: { range: (_chart, min, max) => [max - Math.max(FIRST_WINDOW, Math.min(WINDOW, max - min)), max] },
+      x: { range: (_chart, min, max) => [max - Math.max(FIRST_WINDOW, Math.min(range.peek(), max - min)), max] },
       y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
     },
     axes: [
       {
         ...axis,
-        size: 24,
-        space: 44,
-        values: [
-          [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
-          [1, '{mm}:{ss}', null, null, null, null, null, null, 1],
-        ],
+        size: 22,
+        space: 64,
+        incrs: [10, 15, 30, 60, 120, 300, 600, 900, 1_800],
+        values: (_chart, ticks) => ticks.map(labelOf),
       },
       {
         ...axis,
         ...(steps ? { incrs: steps } : {}),
-        size: 64,
-        space: 34,
+        size: 60,
+        gap: 4,
+        space: 30,
         values: (_chart, ticks) => ticks.map(format),
       },
     ],
     series: [
       {},
-      ...lines.map((_line, index) => ({ stroke: color(`line-${index}`), width: 2, points: { show: false } })),
+      ...lines.map((_line, index) => ({
+        stroke: color(`line-${index}`),
+        ...(index === lines.length - 1 ? { fill: color(`fill-${index}`) } : {}),
+        width: 1.5,
+        points: { show: false },
+      })),
     ],
   }
+}
+
+/** Returns the label of a time on the axis: hours and minutes, and seconds within a minute. */
+function labelOf(seconds: number): string {
+  const clock = formatClock(seconds * 1_000)
+  return clock.endsWith(':00') ? clock.slice(0, 5) : clock
 }

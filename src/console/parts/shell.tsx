@@ -1,7 +1,7 @@
-/** The frame of every page: navigation, the state of the console's own stream, and the button to sign out. */
+/** The frame of every page: navigation, search, the state of the console's own stream, and the button to sign out. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useLayoutEffect } from 'preact/hooks'
-import { monitor, watchHub } from '../hub/monitor.js'
+import { isAdmin, monitor, watchHub } from '../hub/monitor.js'
 import { signOut } from '../hub/session.js'
 import { ConnectionPage } from '../pages/connection.js'
 import { ConnectionsPage } from '../pages/connections.js'
@@ -10,13 +10,14 @@ import { OverviewPage } from '../pages/overview.js'
 import { TopicPage } from '../pages/topic.js'
 import { TopicsPage } from '../pages/topics.js'
 import { linkTo, route, titleOf, type Route } from '../route.js'
+import { SearchBox } from './search-box.js'
 import { StreamBadge, StreamNotices } from './stream-state.js'
 
-const LINKS: { page: 'overview' | 'topics' | 'connections' | 'nodes'; name: string }[] = [
+const LINKS: { page: 'overview' | 'topics' | 'connections' | 'nodes'; name: string; isForAdmins?: boolean }[] = [
   { page: 'overview', name: 'Overview' },
   { page: 'topics', name: 'Topics' },
-  { page: 'connections', name: 'Connections' },
-  { page: 'nodes', name: 'Nodes' },
+  { page: 'connections', name: 'Connections', isForAdmins: true },
+  { page: 'nodes', name: 'Nodes', isForAdmins: true },
 ]
 
 export function Shell() {
@@ -27,9 +28,11 @@ export function Shell() {
   return (
     <>
       <header class="bar">
-        <span class="brand">Fanfare</span>
+        <a class="brand" href={linkTo({ page: 'overview' })}>
+          Fanfare
+        </a>
         <nav aria-label="Pages">
-          {LINKS.map((link) => (
+          {LINKS.filter(({ isForAdmins }) => !isForAdmins || isAdmin.value !== false).map((link) => (
             <a
               key={link.page}
               href={linkTo({ page: link.page })}
@@ -39,15 +42,14 @@ export function Shell() {
             </a>
           ))}
         </nav>
-        {stream && <StreamBadge stream={stream} what="the hub" />}
-        <button type="button" class="quiet" onClick={() => signOut()}>
+        <SearchBox />
+        {stream && isAdmin.value !== false && <StreamBadge stream={stream} what="the hub" />}
+        <button type="button" class="quiet out" onClick={() => signOut()}>
           Sign out
         </button>
       </header>
-      <main>
-        {stream && (page === 'overview' || stream.state.value.phase !== 'refused') && (
-          <StreamNotices stream={stream} what="The stats of the hub" isForAdmins />
-        )}
+      <main class={`page-${page}`}>
+        {stream && isAdmin.value !== false && <StreamNotices stream={stream} what="The stats of the hub" />}
         {pageOf(route.value)}
       </main>
     </>
@@ -63,7 +65,7 @@ function pageOf(target: Route): ComponentChildren {
     case 'topic':
       return <TopicPage key={target.topic} topic={target.topic} />
     case 'connections':
-      return <ConnectionsPage />
+      return <ConnectionsPage key={target.search} search={target.search} />
     case 'connection':
       return <ConnectionPage key={target.id} id={target.id} />
     case 'nodes':

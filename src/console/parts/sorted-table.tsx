@@ -1,7 +1,7 @@
 /** A table that the user sorts by pressing the head of a column. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useLayoutEffect } from 'preact/hooks'
+import { useIsNarrow } from './narrow.js'
 
 export interface Column<Row> {
   name: string
@@ -72,20 +72,6 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cards
   )
 }
 
-/** Whether the screen is at most this wide, in pixels. */
-function useIsNarrow(width: number): boolean {
-  const query = `(max-width: ${width}px)`
-  const isNarrow = useSignal(matchMedia(query).matches)
-  useLayoutEffect(() => {
-    const screen = matchMedia(query)
-    const update = () => (isNarrow.value = screen.matches)
-    update()
-    screen.addEventListener('change', update)
-    return () => screen.removeEventListener('change', update)
-  }, [query])
-  return isNarrow.value
-}
-
-function compare(a: string | number, b: string | number): number {
+export function compare(a: string | number, b: string | number): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

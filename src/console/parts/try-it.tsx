@@ -5,6 +5,7 @@ import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import { token } from '../hub/session.js'
 import type { Snippets } from '../snippets.js'
+import { CopyButton } from './copy.js'
 
 export interface TryItProps extends Snippets {
   /** The purpose of the requests, as it follows "Try it:". */
@@ -29,24 +30,10 @@ export function TryIt({ title, curl, script }: TryItProps) {
 
 function Snippet({ name, text, shown }: { name: string; text: string; shown: string }) {
   const heading = useId()
-  const outcome = useSignal('')
-  const copy = () => {
-    void copyText(withToken(text)).then(
-      (isCopied) =>
-        (outcome.value = isCopied
-          ? 'Copied.'
-          : 'The browser does not allow this page to copy. Select the text instead.'),
-    )
-  }
   return (
     <div class="snippet">
       <h3 id={heading}>{name}</h3>
-      <button type="button" class="quiet" onClick={copy}>
-        Copy {name} with token
-      </button>
-      <span role="status" class="muted">
-        {outcome}
-      </span>
+      <CopyButton what={`${name} with token`} text={() => withToken(text)} />
       <pre tabIndex={0} role="group" aria-labelledby={heading}>
         <code>{shown}</code>
       </pre>
@@ -56,14 +43,4 @@ function Snippet({ name, text, shown }: { name: string; text: string; shown: str
 
 function withToken(text: string): string {
   return text.replaceAll('$TOKEN', token.value ?? '')
-}
-
-/** Copies a text. Browsers offer the clipboard only to pages from localhost or over TLS. */
-async function copyText(text: string): Promise<boolean> {
-  const { clipboard } = navigator as { clipboard?: Clipboard }
-  if (!clipboard) return false
-  return clipboard.writeText(text).then(
-    () => true,
-    () => false,
-  )
 }

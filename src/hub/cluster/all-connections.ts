@@ -1,10 +1,10 @@
 /** The open streams of all processes. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
-import { arrayOf, isBoolean, isNumber, isString, optional, shapeOf } from '../../model/shape.js'
+import { arrayOf, isBoolean, isNumber, isString, oneOf, optional, shapeOf } from '../../model/shape.js'
 import type { Connections } from '../connections.js'
 import { isStreamInfo, type StreamInfo } from '../stream-info.js'
-import type { Stream } from '../stream.js'
+import type { Stream, StreamIdentity } from '../stream.js'
 import type { Messenger } from './messenger.js'
 
 /** The maximum length of all topics on a page, in characters. A page has at least one stream, even a longer one. */
@@ -20,9 +20,13 @@ export interface ConnectionsRequest {
   topic?: string | undefined
   /** Only streams of this subject. */
   subject?: string | undefined
+  /** Only streams whose id, subject or address contains this text, in any case. */
+  search?: string | undefined
+  /** By id, or those with the greatest lag first. A page by lag has no next page. Default: by id. */
+  order?: 'id' | 'lag' | undefined
 }
 
-/** A page of open streams, sorted by id. */
+/** A page of open streams, in the order of the request. */
 export interface ConnectionsList {
   connections: StreamInfo[]
   more: boolean
@@ -57,20 +61,29 @@ const isListBody = shapeOf({
     limit: isNumber,
     topic: optional(isString),
     subject: optional(isString),
+    search: optional(isString),
+    order: optional(oneOf('id', 'lag')),
   }),
 })
 const isCountBody = shapeOf({ subject: optional(isString), address: optional(isString) })
 const isCounts = shapeOf<StreamCounts>({ ofSubject: isNumber, fromAddress: isNumber })
 
+/** What the list of streams needs to know of a stream. */
+interface StreamView {
+  describe: (stream: Stream) => StreamInfo
+  /** Returns the maximum number of events that a stream has not been sent. */
+  lag: (stream: Stream) => number
+}
+
 export class AllConnections {
   readonly #messenger: Messenger
   readonly #own: Connections
-  readonly #describe: (stream: Stream) => StreamInfo
+  readonly #view: StreamView
 
-  constructor(messenger: Messenger, own: Connections, describe: (stream: Stream) => StreamInfo) {
+  constructor(messenger: Messenger, own: Connections, view: StreamView) {
     this.#messenger = messenger
     this.#own = own
-    this.#describe = describe
+    this.#view = view
     messenger.onRequest<ListMessage>('connections', isListBody, ({ request }) => this.#list(request))
     messenger.onRequest<CountMessage>('count-streams', isCountBody, ({ subject, address }) =>
       this.#count(subject, address),
@@ -88,7 +101,8 @@ export class AllConnections {
       this.#messenger.askAll({ kind: 'connections', request } satisfies ListMessage, isList),
     ])
     if (answers.length === 0) return own
-    return merge([own, ...answers.map(({ value }) => value)], request.limit)
+    const lists = [own, ...answers.map(({ value }) => value)]
+    return request.order === 'lag' ? mergeByLag(lists, request.limit) : merge(lists, request.limit)
   }
 
   /**
@@ -130,24 +144,42 @@ export class AllConnections {
     }
   }
 
-  async #list({ after, limit, topic, subject }: ConnectionsRequest): Promise<ConnectionsList> {
-    const { streams, more } = await this.#own.page(
-      after,
-      limit,
-      ({ info, feed: { selection } }) =>
-        (subject === undefined || info.principal.subject === subject) &&
-        (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
-    )
+  async #list({ after, limit, topic, subject, search, order }: ConnectionsRequest): Promise<ConnectionsList> {
+    const text = search?.toLowerCase()
+    const isMeant = ({ info, feed: { selection } }: Stream) =>
+      (subject === undefined || info.principal.subject === subject) &&
+      (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)) &&
+      (text === undefined || isFound(info, text))
+    const { streams, more } =
+      order === 'lag'
+        ? await this.#own.first(limit, this.#view.lag, isMeant)
+        : await this.#own.page(after, limit, isMeant)
     const page = streams.slice(
       0,
       fitting(streams, ({ feed }) => feed.selection.patterns),
     )
-    return { connections: await mapInTurns(page, this.#describe), more: more || page.length < streams.length }
+    return { connections: await mapInTurns(page, this.#view.describe), more: more || page.length < streams.length }
   }
 
   #end(subject: string): Promise<number> {
     return this.#own.end('revoked', ({ info }) => info.principal.subject === subject)
   }
+}
+
+/** @param text in lower case */
+function isFound({ id, address, principal }: StreamIdentity, text: string): boolean {
+  return [id, address, principal.subject].some((value) => value?.toLowerCase().includes(text))
+}
+
+/** Merges the lists of several processes, each of which begins with its greatest lag. */
+function mergeByLag(lists: readonly ConnectionsList[], limit: number): ConnectionsList {
+  const known = lists.flatMap(({ connections }) => connections).sort((a, b) => b.lag - a.lag || (a.id < b.id ? -1 : 1))
+  const limited = known.slice(0, limit)
+  const connections = limited.slice(
+    0,
+    fitting(limited, ({ topics }) => topics),
+  )
+  return { connections, more: lists.some(({ more }) => more) || connections.length < known.length }
 }
 
 /** Merges the pages of several processes, up to the earliest end of an incomplete page: later streams are unknown. */

@@ -8,6 +8,7 @@ import type { StreamInfo } from '../stream-info.js'
 import type { Stream } from '../stream.js'
 import { SystemTopics } from '../system-topics.js'
 import { AllConnections } from './all-connections.js'
+import { AllHistory } from './all-history.js'
 import { ClusterPresence } from './cluster-presence.js'
 import type { Messenger } from './messenger.js'
 import { NodeReports, type NodeLoad } from './node-reports.js'
@@ -36,6 +37,7 @@ export class Neighbours {
   readonly systemTopics: SystemTopics
   readonly reports: NodeReports
   readonly connections: AllConnections
+  readonly history: AllHistory
   readonly #messenger: Messenger
   readonly #peers: Peers
 
@@ -69,7 +71,11 @@ export class Neighbours {
       load: withLoad ? this.#load(source) : undefined,
     })))
     this.systemTopics = new SystemTopics({ ...source, peers, reports })
-    this.connections = new AllConnections(messenger, connections, source.describe)
+    this.history = new AllHistory(messenger, this.systemTopics.history)
+    this.connections = new AllConnections(messenger, connections, {
+      describe: source.describe,
+      lag: (stream) => stream.lag(fanout.head),
+    })
     this.presence = new ClusterPresence({
       messenger,
       grace: presenceGrace,

@@ -1,7 +1,8 @@
 /** The reports of the processes of the hub: their versions, loads and newest sequences. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { isBoolean, isNumber, isString, isTime, optional, shapeOf } from '../../model/shape.js'
-import { isSent, isStats, type Sent, type Stats } from '../stats.js'
+import { isSent, type Sent } from '../stats.js'
+import { isStats, type Stats } from '../stats-event.js'
 import type { Messenger } from './messenger.js'
 
 /** The load of one process. */

@@ -9,6 +9,7 @@ import type { Page } from '../../log/log.js'
 import type { Selection } from '../../model/selection.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
 import { readCount } from '../request/counts.js'
+import { readFrom } from './stream-query.js'
 import type { EventsQuery, History } from '../../schemas/stream.js'
 
 const DEFAULT_LIMIT = 100
@@ -17,31 +18,39 @@ const MAX_LIMIT = 1_000
 /** The maximum payload and attributes of a page, in bytes. A page has at least one event, even a larger one. */
 const MAX_BYTES = 1024 * 1024
 
+/** The hub, and how far the clock of a client may be ahead, in milliseconds. */
+interface Context {
+  hub: Hub
+  clockTolerance: number
+}
+
+/** The part of the log that a page is read from. */
+interface Part {
+  /** Only events after this sequence. */
+  after: number
+  /** Only events up to this sequence; default: the head. */
+  until?: number
+  count: number
+  /** Whether to read on if the log returns a short page because few events match. */
+  isWhole: boolean
+  /** Whether trimmed events after `after` are a gap. */
+  tellsTrims: boolean
+  /** Why the page does not begin where it was asked to. */
+  reason?: 'epoch' | 'future' | undefined
+}
+
 /**
  * Reads a page of history.
  * @returns the page as JSON of the schema `History`
  * @throws Problem `invalid-cursor`, `invalid-request`
  */
-export async function readHistory(
-  hub: Hub,
-  selection: Selection,
-  { after, limit, last }: EventsQuery,
-): Promise<Buffer> {
-  if (last !== undefined && (after !== undefined || limit !== undefined)) {
-    throw new Problem(
-      'invalid-request',
-      'Use either "last" (the newest events) or "after" and "limit" (the events after a cursor), not both.',
-    )
-  }
-  const count =
-    last === undefined
-      ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT)
-      : readCount('last', last, 1, MAX_LIMIT)
-  await hub.caughtUp(after)
-  const start =
-    last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
-  const page = await readPage(hub, selection, start.sequence, count, last !== undefined)
-  const reason = start.reason ?? (hasGap(page, after) ? 'expired' : undefined)
+export async function readHistory(context: Context, selection: Selection, query: EventsQuery): Promise<Buffer> {
+  requireOneBeginning(query)
+  const { hub } = context
+  await hub.caughtUp(query.after ?? query.before)
+  const part = await locate(context, selection, query)
+  const page = await readPage(hub, selection, part)
+  const reason = part.reason ?? (hasGap(page, part) ? 'expired' : undefined)
   const oldest = page.events[0]
   const events = await mapInTurns(page.events, (event) => printEvent(event, hub.cursor(event.sequence)))
   const rest = JSON.stringify({
@@ -52,13 +61,44 @@ export async function readHistory(
   return Buffer.from(`{"events":[${events.join(',')}],${rest.slice(1)}`)
 }
 
-/** @param isWhole whether to read on if the log returns a short page because few events match */
-async function readPage(hub: Hub, selection: Selection, after: number, count: number, isWhole: boolean): Promise<Page> {
-  let page = await hub.read(selection, { after, events: count, bytes: MAX_BYTES })
+/** @throws Problem `invalid-request` if the query names several parts of the history */
+function requireOneBeginning({ after, before, from, last, limit }: EventsQuery): void {
+  const beginnings = [after, before, from, last].filter((value) => value !== undefined)
+  if (beginnings.length > 1 || (last !== undefined && limit !== undefined))
+    throw new Problem(
+      'invalid-request',
+      'Use only one of "last" (the newest events), "after" (the events after a cursor), "before" (the newest events before a cursor) and "from" (the events since a time). "limit" does not go with "last".',
+    )
+}
+
+/** Finds the part of the log that a query asks for. */
+async function locate({ hub, clockTolerance }: Context, selection: Selection, query: EventsQuery): Promise<Part> {
+  const { after, before, from, last, limit = String(DEFAULT_LIMIT) } = query
+  if (last !== undefined) {
+    const count = readCount('last', last, 1, MAX_LIMIT)
+    return { after: await hub.before(selection, count), count, isWhole: true, tellsTrims: false }
+  }
+  const count = readCount('limit', limit, 1, MAX_LIMIT)
+  if (before !== undefined) {
+    const { sequence, reason } = parse(hub, before)
+    const until = reason === undefined ? Math.max(0, sequence - 1) : hub.head
+    return { after: await hub.before(selection, count, until), until, count, isWhole: true, tellsTrims: false, reason }
+  }
+  if (from !== undefined) {
+    const { sequence } = await hub.locate(selection, { from: readFrom(from, clockTolerance) })
+    return { after: sequence, count, isWhole: false, tellsTrims: true }
+  }
+  const { sequence, reason } = after === undefined ? { sequence: 0, reason: undefined } : parse(hub, after)
+  return { after: sequence, count, isWhole: false, tellsTrims: after !== undefined, reason }
+}
+
+async function readPage(hub: Hub, selection: Selection, { after, until, count, isWhole }: Part): Promise<Page> {
+  let page = await hub.read(selection, { after, until, events: count, bytes: MAX_BYTES })
   let size = sizeOf(page.events)
   while (isWhole && page.more && page.events.length < count && size < MAX_BYTES) {
     const next = await hub.read(selection, {
       after: page.position,
+      until,
       events: count - page.events.length,
       bytes: MAX_BYTES - size,
     })
@@ -69,9 +109,9 @@ async function readPage(hub: Hub, selection: Selection, after: number, count: nu
   return page
 }
 
-/** Whether the page needs a gap. Trims are a gap only after a cursor; events that damage has lost always are. */
-function hasGap(page: Page, after: string | undefined): boolean {
-  return isDamaged(page) || (after !== undefined && page.trimmedAt !== undefined)
+/** Whether the page needs a gap. Events that damage has lost always are a gap. */
+function hasGap(page: Page, { tellsTrims }: Part): boolean {
+  return isDamaged(page) || (tellsTrims && page.trimmedAt !== undefined)
 }
 
 /** Whether events are missing that were never trimmed (`ScanResult.trimmedAt`). */
@@ -83,13 +123,16 @@ function sizeOf(events: readonly StoredEvent[]): number {
   return events.reduce((sum, event) => sum + lengthOf(event), 0)
 }
 
-function startAfter(hub: Hub, after: string | undefined): { sequence: number; reason: 'epoch' | 'future' | undefined } {
-  if (after === undefined) return { sequence: 0, reason: undefined }
-  const cursor = parseCursor(after)
+/**
+ * Returns the sequence of a cursor. With a `reason` it is not a position in this log.
+ * @throws Problem `invalid-cursor`
+ */
+function parse(hub: Hub, text: string): { sequence: number; reason: 'epoch' | 'future' | undefined } {
+  const cursor = parseCursor(text)
   if (!cursor)
     throw new Problem(
       'invalid-cursor',
-      `${quote(after)} is not a cursor: use an "id" or a "cursor" that the hub has sent.`,
+      `${quote(text)} is not a cursor: use an "id" or a "cursor" that the hub has sent.`,
     )
   if (cursor.epoch !== hub.epoch) return { sequence: 0, reason: 'epoch' }
   if (cursor.sequence > hub.head) return { sequence: 0, reason: 'future' }

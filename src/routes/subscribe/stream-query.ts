@@ -13,8 +13,8 @@ import { readCount } from '../request/counts.js'
 const MAX_REPLAY = 1_000
 
 /** The parameters for streams only, and those for pages of history only. */
-export const STREAM_ONLY = ['lastEventId', 'replay', 'from', 'format', 'cursor', 'slow', 'presence', 'observe'] as const
-export const PAGE_ONLY = ['after', 'limit', 'last'] as const
+export const STREAM_ONLY = ['lastEventId', 'replay', 'format', 'cursor', 'slow', 'presence', 'observe'] as const
+export const PAGE_ONLY = ['after', 'before', 'limit', 'last'] as const
 
 const dateTime = Compile(Type.String({ format: 'date-time' }))
 
@@ -66,8 +66,16 @@ export function readStart(
       replay === undefined || replay === 'all' || replay === 'latest'
         ? replay
         : readCount('replay', replay, 0, MAX_REPLAY),
-    from: from === undefined || from === 'start' ? from : readTime(from, clockTolerance),
+    from: from === undefined ? undefined : readFrom(from, clockTolerance),
   }
+}
+
+/**
+ * Reads the parameter `from`: a time in milliseconds since the Unix epoch, or the start of the topics.
+ * @throws Problem `invalid-request`
+ */
+export function readFrom(from: string, clockTolerance: number): number | 'start' {
+  return from === 'start' ? from : readTime(from, clockTolerance)
 }
 
 /**

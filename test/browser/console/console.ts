@@ -1,5 +1,5 @@
 /** Opens the console in a browser, fills its hub, and checks its pages. */
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
 import { startHub, type Hub } from '../../helper/process.js'
@@ -27,12 +27,17 @@ export async function go(page: Page, fragment: string): Promise<void> {
   await page.evaluate((hash) => void (location.hash = hash), fragment)
 }
 
-/** Returns the ids of the events in the card "Live", oldest first. */
+/** The badge of the stream of a topic. */
+export const LIVE = '#events ~ .badge.live'
+
+/** Returns the rows of the events of a topic, newest first. */
+export function rowsOf(page: Page): Locator {
+  return page.getByRole('listbox', { name: 'Events' }).getByRole('option')
+}
+
+/** Returns the ids of the drawn events of a topic, oldest first. */
 export async function shownIds(page: Page): Promise<string[]> {
-  const ids = await page
-    .getByRole('list', { name: 'Live events' })
-    .locator('li')
-    .evaluateAll((items) => items.map((item) => item.getAttribute('data-id') ?? ''))
+  const ids = await rowsOf(page).evaluateAll((items) => items.map((item) => item.getAttribute('data-id') ?? ''))
   return ids.reverse()
 }
 

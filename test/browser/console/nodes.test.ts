@@ -153,7 +153,7 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     await go(page, `#/connections/${String(headers['fanfare-connection'])}`)
     await page.locator('.figures > div', { hasText: 'Node' }).getByText(first.node, { exact: true }).waitFor()
     await go(page, '#/')
-    await page.locator('.figures').getByRole('link', { name: '2' }).click()
+    await page.locator('.figures > div', { hasText: 'Nodes' }).getByRole('link', { name: '2' }).click()
     await page.getByRole('heading', { level: 1, name: 'Nodes' }).waitFor()
   })
 
@@ -171,7 +171,7 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     for (const [fragment, words] of [
       ['#/nodes', 'To list the processes of the hub'],
       ['#/connections', '"admin": true'],
-      ['#/', '"admin": true'],
+      ['#/', 'Your token'],
       ['#/topics', 'The log holds no events.'],
     ] as const) {
       await go(page, fragment)
@@ -196,7 +196,9 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     })
     const { headers } = await openLive(t, streamUrl(hub, ['news']), { token: ann })
     const id = String(headers['fanfare-connection'])
+    await page.getByRole('button', { name: 'Changes' }).click()
     await page.locator('li', { hasText: id }).waitFor()
+    await page.getByRole('button', { name: 'Open', exact: true }).click()
     t.equal(changes, 0, 'not even after a change of a connection')
     await show(page, true)
     await page.locator('td', { hasText: id }).waitFor()

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
 import type { ScanResult } from '../../../src/log/log.js'
@@ -124,6 +125,68 @@ await t.test('last returns the newest events', async (t) => {
     gap: null,
     numbers: [],
   })
+})
+
+await t.test('before returns the newest events before a cursor, so that a client pages backwards', async (t) => {
+  const { app, page, cursor } = await start(t, 250)
+  const numbers: unknown[] = []
+  let { events } = await page('/topics/a/events?last=30')
+  while (events.length > 0) {
+    numbers.unshift(...events.map(({ data }) => data))
+    const next: Page = await page(`/topics/a/events?limit=30&before=${events[0]!.id}`)
+    t.equal(next.gap, null)
+    t.equal(next.more, false)
+    events = next.events
+  }
+  t.strictSame(
+    numbers,
+    Array.from({ length: 125 }, (_, n) => 2 * n + 1),
+  )
+  await app.fanfareHub.publish('a', { data: 'typed', type: 'x' })
+  t.strictSame((await page(`/topics/**/events?limit=2&before=${cursor(6)}`)).numbers, [4, 5])
+  t.strictSame((await page(`/topics/**/events?before=${cursor(1)}`)).numbers, [])
+  t.strictSame((await page(`/topics/**/events?type=x&before=${cursor(251)}`)).numbers, [])
+  t.match(await page('/topics/a/events?limit=1&before=00000000-9'), { numbers: ['typed'], gap: { reason: 'epoch' } })
+  t.match(await page(`/topics/a/events?limit=1&before=${cursor(999)}`), {
+    numbers: ['typed'],
+    gap: { reason: 'future' },
+  })
+})
+
+await t.test('a page of large events before a cursor ends before the cursor, and says so', async (t) => {
+  const { app, page, cursor } = await start(t, 0, { maxEventSize: 1_000_000 })
+  const text = 'x'.repeat(600_000)
+  for (let n = 0; n < 4; n++) await app.fanfareHub.publish('a', { text })
+  const { events, more, cursor: position } = await page(`/topics/a/events?before=${cursor(4)}`)
+  t.equal(events.length, 2)
+  t.strictSame([more, position], [true, cursor(2)])
+  t.strictSame(
+    (await page(`/topics/a/events?limit=1&before=${cursor(4)}`)).events.map(({ id }) => id),
+    [cursor(3)],
+  )
+})
+
+await t.test('from returns the events since a time, and a gap if older ones are gone', async (t) => {
+  const { app, page, get } = await start(t, 6, { retainEvents: 2 })
+  const before = Date.now()
+  while (Date.now() <= before) await turn()
+  const { id } = await app.fanfareHub.publish('c', { data: 7 })
+  const since = (time: string, rest = '') => page(`/topics/**/events?from=${encodeURIComponent(time)}${rest}`)
+  t.match(await since(new Date(before + 1).toISOString()), { events: [{ id }], numbers: [7], gap: null })
+  t.match(await since('2020-01-01T00:00:00Z', '&limit=2'), { numbers: [3, 4], more: true, gap: { reason: 'expired' } })
+  t.match(await since('start'), { numbers: [3, 4, 5, 6, 7], more: false, gap: { reason: 'expired' } })
+  for (const wrong of ['yesterday', '2999-01-01T00:00:00Z'])
+    isProblem(t, await get(`/topics/a/events?from=${wrong}`), 400, 'invalid-request', wrong)
+})
+
+await t.test('a page has one beginning', async (t) => {
+  const { get, cursor } = await start(t, 2)
+  const parts = ['last=2', `after=${cursor(1)}`, `before=${cursor(1)}`, 'from=start']
+  for (const one of parts)
+    for (const other of parts)
+      if (one !== other) isProblem(t, await get(`/topics/a/events?${one}&${other}`), 400, 'invalid-request')
+  isProblem(t, await get('/topics/a/events?last=2&limit=2'), 400, 'invalid-request')
+  isProblem(t, await get('/topics/a/events?before=nonsense'), 400, 'invalid-cursor')
 })
 
 await t.test('a gap has its reason and the oldest retained event', async (t) => {

@@ -1,0 +1,57 @@
+/** A dialog that asks before something is done that cannot be undone. */
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { messageOf } from '../hub/api.js'
+import { Notice } from './notice.js'
+
+export interface ConfirmProps {
+  title: string
+  /** The text of the button that does it. */
+  action: string
+  children: ComponentChildren
+  /** Does it. A rejection is shown, and the dialog stays. */
+  onConfirm: () => Promise<unknown>
+  onClose: () => void
+}
+
+/** A modal dialog. Esc closes it, and the focus returns to the button that opened it. */
+export function Confirm({ title, action, children, onConfirm, onClose }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const heading = useId()
+  const error = useSignal<string | undefined>(undefined)
+  const isBusy = useSignal(false)
+  useEffect(() => {
+    const opener = document.activeElement
+    dialog.current?.showModal()
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+    }
+  }, [])
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault()
+    if (isBusy.value) return
+    isBusy.value = true
+    onConfirm().then(onClose, (err: unknown) => {
+      error.value = messageOf(err)
+      isBusy.value = false
+    })
+  }
+  return (
+    <dialog ref={dialog} class="card" aria-labelledby={heading} onClose={onClose}>
+      <form onSubmit={submit}>
+        <h2 id={heading}>{title}</h2>
+        {children}
+        {error.value !== undefined && <Notice tone="error">{error}</Notice>}
+        <div class="buttons">
+          <button type="button" class="quiet" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="danger" disabled={isBusy.value}>
+            {action}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}

@@ -1,0 +1,61 @@
+/** A JSON value as a tree whose arrays and objects can be folded. */
+import { useSignal } from '@preact/signals'
+
+/** How many members are shown before the user asks for all. */
+const SHOWN = 100
+/** The depth to which the tree is open at first. */
+const OPEN = 2
+
+export interface JsonTreeProps {
+  value: unknown
+  name?: string
+  depth?: number
+}
+
+export function JsonTree({ value, name, depth = 0 }: JsonTreeProps) {
+  const isAll = useSignal(false)
+  if (typeof value !== 'object' || value === null)
+    return (
+      <div class="json">
+        <Name name={name} />
+        <span class={value === null ? 'null' : typeof value}>{JSON.stringify(value)}</span>
+      </div>
+    )
+  const members: [string, unknown][] = Object.entries(value)
+  const [begin, end] = Array.isArray(value) ? ['[', ']'] : ['{', '}']
+  if (members.length === 0)
+    return (
+      <div class="json">
+        <Name name={name} />
+        {begin}
+        {end}
+      </div>
+    )
+  const shown = isAll.value ? members : members.slice(0, SHOWN)
+  return (
+    <details class="json" open={depth < OPEN}>
+      <summary>
+        <Name name={name} />
+        {begin}
+        <span class="folded">
+          {' '}
+          {members.length} {Array.isArray(value) ? 'items' : 'members'} {end}
+        </span>
+      </summary>
+      {shown.map(([key, member]) => (
+        <JsonTree key={key} name={Array.isArray(value) ? '' : key} value={member} depth={depth + 1} />
+      ))}
+      {shown.length < members.length && (
+        <button type="button" class="quiet" onClick={() => (isAll.value = true)}>
+          Show all {members.length}
+        </button>
+      )}
+      <div class="end">{end}</div>
+    </details>
+  )
+}
+
+/** @param name an empty name is that of an item of an array */
+function Name({ name }: { name: string | undefined }) {
+  return name ? <span class="name">{JSON.stringify(name)}: </span> : null
+}
