@@ -201,7 +201,7 @@ export class NatsCluster implements Cluster {
 
   #receiveBroadcast(message: Received, from: string): void {
     this.#seen(from)
-    this.#receiver?.broadcast(parse(message) as ClusterMessage, from)
+    this.#receiver?.broadcast(parse(message), from)
   }
 
   #request(node: string, payload: string): Promise<unknown> {
@@ -233,7 +233,7 @@ export class NatsCluster implements Cluster {
     let payload = NOTHING
     let refusal: string | undefined
     try {
-      const answer = await receiver.request(parse(message) as ClusterMessage, from)
+      const answer = await receiver.request(parse(message), from)
       if (answer !== undefined) payload = JSON.stringify(answer)
     } catch (err) {
       refusal = messageOf(err)
@@ -268,8 +268,13 @@ export class NatsCluster implements Cluster {
   }
 }
 
+/** Parses a message of another process. What is not JSON becomes `undefined`, which has no known shape. */
 function parse({ data }: Received): unknown {
-  return JSON.parse(Buffer.from(data).toString())
+  try {
+    return JSON.parse(Buffer.from(data).toString())
+  } catch {
+    return undefined
+  }
 }
 
 function gone(node: string): ClusterError {

@@ -36,7 +36,7 @@ export class SingleCluster implements Cluster {
   async #ask(message: ClusterMessage): Promise<unknown> {
     const receiver = await this.#receiver
     try {
-      return copyOf(await receiver.request(copyOf(message) as ClusterMessage, this.node))
+      return copyOf(await receiver.request(copyOf(message), this.node))
     } catch (err) {
       throw new ClusterError('refused', (err as Error).message)
     }

@@ -1,5 +1,5 @@
 /** The statistics of the hub, as an event of `fanfare.stats`. */
-import { arrayOf, isNumber, isString, optional, shapeOf, type Check } from '../model/shape.js'
+import { arrayOf, isNumber, isString, optional, shapeOf } from '../model/shape.js'
 import type { LatencyQuantiles } from './latency.js'
 
 /** From publishers (`in`) and to streams (`out`). */
@@ -49,4 +49,4 @@ export const isStats = shapeOf<Stats>({
   log: shapeOf({ events: isNumber, bytes: isNumber }),
   eventLoopDelay: isNumber,
   nodes: optional(isNumber),
-}) as Check<Stats>
+})

@@ -1,6 +1,6 @@
 /**
- * The thread of `leader-thread.ts`. It counts its finished steps in the first element of `state`. While the second is 1,
- * the thread is frozen.
+ * The thread of `leader-thread.ts`. It counts its finished steps in the first element of `state`. While the second is
+ * 1, the thread is frozen.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { event } from '../../src/log/contract/events.js'

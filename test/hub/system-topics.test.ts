@@ -15,6 +15,7 @@ const stream = {} as unknown as Stream
 const info: StreamInfo = {
   id: 'c',
   subject: 'ann',
+  address: '127.0.0.1',
   topics: ['a'],
   since: '2026-01-01T00:00:00.000Z',
   cursor: 'abcdefgh-1',

@@ -41,7 +41,10 @@ export class AllHistory {
   async read(range: number): Promise<HubHistory> {
     const { first, last } = periodsOf(range)
     const own = this.#own.read(first, last)
-    const answers = await this.#messenger.gather({ kind: 'stats-history', first, last } satisfies HistoryMessage, isPeriods)
+    const answers = await this.#messenger.gather(
+      { kind: 'stats-history', first, last } satisfies HistoryMessage,
+      isPeriods,
+    )
     const all = [own, ...answers.map(({ value }) => value)]
     const periods = own.map((_, index) => addPeriods(all.map((one) => one[index])))
     // the statistics begin with the hub, and end with the last period that no process is about to measure

@@ -1,6 +1,7 @@
 /**
  * Sends the messages of the hub to the other processes, and passes received messages to the handlers of their kinds.
- * The shape of each message and answer is checked, since another process may have another version: any other is ignored.
+ * The shape of each message and answer is checked, since another process may have another version: any other is
+ * ignored.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClusterError, type Answer, type Cluster, type ClusterMessage } from '../../cluster/cluster.js'
