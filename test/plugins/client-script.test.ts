@@ -9,7 +9,7 @@ import { isProblem, openApp } from '../routes/open-app.js'
 const LIMIT = 12 * 1024
 
 await t.test('the hub serves its client as one module for pages of every origin', async (t) => {
-  const { app } = await openApp(t, { corsOrigins: 'https://app.example' })
+  const { app } = await openApp(t, { corsOrigins: ['https://app.example'] })
   for (const headers of [{}, { origin: 'https://app.example' }, { origin: 'null' }, { authorization: 'Bearer no' }]) {
     const { statusCode, headers: answered, body } = await app.inject({ url: '/client.js', headers })
     t.equal(statusCode, 200)
