@@ -1,19 +1,19 @@
 FROM node:24-bookworm-slim AS manifest
 WORKDIR /app
 COPY package.json package-lock.json ./
-# a workspace: the build bundles it into dist/client/client.js
-COPY packages/client/package.json ./packages/client/
 
 # Native dependencies bring prebuilt binaries as optional packages, so no install script has to run in either stage.
 FROM manifest AS build
+COPY packages/client/package.json packages/client/
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-COPY packages ./packages
+COPY packages/client ./packages/client
 RUN npm run build
 
 FROM manifest AS dependencies
-RUN npm ci --omit=dev --ignore-scripts --workspaces=false
+# the hub does not use the client, whose optional peer React would be installed
+RUN npm pkg delete workspaces && npm ci --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 FANFARE_LOG=file:./data

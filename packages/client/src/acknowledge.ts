@@ -10,11 +10,13 @@ const RETRY = 1_000
  * Returns a function that acknowledges everything up to a cursor. An acknowledgement that has not been sent when a
  * newer one comes is left out.
  * @param onRefused called once if the hub refuses an acknowledgement for good
+ * @param isOver whether the subscription has ended: an acknowledgement that fails is not repeated then
  */
 export function createAcknowledger(
   http: Http,
   name: string,
   onRefused: (error: unknown) => void,
+  isOver: () => boolean,
 ): (cursor: string) => void {
   let newest: string | undefined
   let isSending = false
@@ -29,6 +31,7 @@ export function createAcknowledger(
         failures = 0
       } catch (error) {
         if (isFinal(error)) return onRefused(error)
+        if (isOver()) return
         await delay(backoff(RETRY, failures++, http.options.maxWait))
       }
     }

@@ -119,7 +119,12 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     const acknowledger =
       cursor !== undefined && options.acknowledge !== 'manual'
         ? import('./acknowledge.js').then((module) =>
-            module.createAcknowledger(http, cursor, (error) => subscription.fail(error)),
+            module.createAcknowledger(
+              http,
+              cursor,
+              (error) => subscription.fail(error),
+              () => !lane.subscriptions.has(subscription),
+            ),
           )
         : undefined
     const isBehind = typeof from === 'string' && isCursor(from)

@@ -146,9 +146,12 @@ export function openReader(http: Http, link: ReaderLink): Reader {
   return { restart, stop }
 }
 
-/** Whether a stream begins with events of the past. */
+/**
+ * Whether a stream begins with events of the past, and has `fanfare.live` after them. With a named cursor only the hub
+ * knows: the stream counts as live.
+ */
 function isPast({ lastEventId, from, replay, cursor }: Query): boolean {
-  return (lastEventId ?? from ?? replay ?? cursor) !== undefined
+  return (lastEventId ?? (cursor === undefined ? (from ?? replay) : undefined)) !== undefined
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -6,15 +6,12 @@ import { backoff, delay } from './backoff.js'
 import { isFinal, type HubError } from './errors.js'
 import type { Http } from './http.js'
 import type { Block } from './parser.js'
-import { OPEN, openReader, type Reader } from './reader.js'
+import { LIVE, OPEN, openReader, type Reader } from './reader.js'
 import type { Query } from './stream.js'
-import { renewalDelay } from './token.js'
 import type { HubState } from './types.js'
 
-/** The wait after a change of topics, or a new token, that has failed, in milliseconds. */
+/** The wait after a change of topics that has failed, in milliseconds. */
 const RETRY = 1_000
-/** The longest delay of a timer, in milliseconds. */
-const MAX_DELAY = 2 ** 31 - 1
 
 /** What a stream is for, and who takes its blocks. */
 export interface StreamUser {
@@ -47,7 +44,7 @@ export interface SharedStream {
 export const IDLE: HubState = { status: 'closed', reason: 'idle' }
 
 export function createSharedStream(http: Http, user: StreamUser): SharedStream {
-  const { tokens, options } = http
+  const { options } = http
   let reader: Reader | undefined
   let connection = ''
   /** The topics that the stream has, or will have by the hub's answer. */
@@ -56,7 +53,7 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
   let isLive = false
   let isChanging = false
   let isSyncing = false
-  let renewal: ReturnType<typeof setTimeout> | undefined
+  let renewing = new AbortController()
   /** A ticket opens streams only, and a stream without a subject cannot be changed. */
   let canChange = !options.tickets && Boolean(options.token ?? options.cookies)
 
@@ -72,23 +69,21 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
   }
 
   function onBlock(block: Block): void {
-    const isOpen = block.event === OPEN
-    if (isOpen) {
+    if (block.event === OPEN) {
       const opened = JSON.parse(block.data!) as { connection: string; topics: string[] }
       held = new Set(opened.topics)
       if (connection !== opened.connection) {
         connection = opened.connection
-        void scheduleRenewal()
+        keepToken()
       }
     }
     user.onBlock(block)
-    if (isOpen) void change()
+    if (block.event === OPEN || block.event === LIVE) void change()
   }
 
   function onState(state: HubState): void {
     isLive = state.status === 'live'
     user.onState(state)
-    if (isLive) void change()
   }
 
   async function onOver(error: HubError | undefined): Promise<void> {
@@ -137,24 +132,13 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
     void change()
   }
 
-  async function scheduleRenewal(): Promise<void> {
-    clearTimeout(renewal)
+  function keepToken(): void {
+    renewing.abort()
+    const { signal } = (renewing = new AbortController())
     if (typeof options.token !== 'function') return
-    const token = await tokens.get().catch(() => undefined)
-    const wait = renewalDelay(token)
-    clearTimeout(renewal)
-    if (reader && wait > 0) renewal = setTimeout(() => void renew(token), Math.min(wait, MAX_DELAY))
-  }
-
-  async function renew(before: string | undefined): Promise<void> {
-    try {
-      if ((await tokens.get(before)) !== before) await http.request('PUT', `connections/${connection}/token`)
-    } catch (error) {
-      if (isFinal(error))
-        reader?.restart() // another subject, or a stream that has ended
-      else await delay(backoff(RETRY, 0, options.maxWait))
-    }
-    void scheduleRenewal()
+    import('./renewal.js')
+      .then(({ keepRenewing }) => keepRenewing(http, connection, signal, () => reader?.restart()))
+      .catch(() => undefined) // without the file, the stream is opened again when its token has expired
   }
 
   function sync(): void {
@@ -173,7 +157,7 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
     reader = undefined
     isLive = false
     held = new Set()
-    clearTimeout(renewal)
+    renewing.abort()
     user.onState(IDLE)
   }
 

@@ -1,8 +1,5 @@
-/** The token of a client: its claims, and when it has to be renewed. */
+/** The token of a client, and its claims. */
 import type { Provided } from './types.js'
-
-/** A token is renewed this long before it expires, in milliseconds. */
-const LEAD = 60_000
 
 /** Reads the claims of a JWT (RFC 7519, 3). Returns none if the token is not a JWT. */
 export function claimsOf(token = ''): Record<string, unknown> {
@@ -16,17 +13,8 @@ export function claimsOf(token = ''): Record<string, unknown> {
 }
 
 /** Returns how long a token is valid, in milliseconds, by the clock of this machine; `NaN`: it does not expire. */
-function timeLeft(token: string | undefined): number {
+export function timeLeft(token: string | undefined): number {
   return Number(claimsOf(token)['exp']) * 1_000 - Date.now()
-}
-
-/**
- * Returns how long to wait before a token is renewed, in milliseconds; `NaN`: it does not expire. The wait is drawn at
- * random below the limit, so that clients do not renew all at once.
- */
-export function renewalDelay(token: string | undefined): number {
-  const left = timeLeft(token)
-  return Math.max(1_000, Math.max(left - LEAD, left * 0.8) * (0.9 + Math.random() / 10))
 }
 
 export interface TokenSource {

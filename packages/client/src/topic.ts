@@ -6,7 +6,7 @@
  */
 export function matcherOf(pattern: string): (topic: string) => boolean {
   const segments = pattern.split('.').map((segment) => (segment === '**' ? '.+' : segment === '*' ? '[^.]+' : segment))
-  const reserved = pattern.startsWith('fanfare.') ? '' : '(?!fanfare\\.)'
+  const reserved = segments[0] === 'fanfare' ? '' : '(?!fanfare(\\.|$))'
   const syntax = new RegExp(`^${reserved}${segments.join('\\.')}$`)
   return (topic) => syntax.test(topic)
 }

@@ -1,0 +1,21 @@
+/** The size of the client in a page. */
+import { gzipSync, brotliCompressSync } from 'node:zlib'
+import { rolldown } from 'rolldown'
+import t from 'tap'
+import { ENTRY } from './pages.js'
+
+/** The largest size of the core, compressed with brotli, in bytes. */
+const MOST = 6_400
+/** The parts that are loaded when they are used. */
+const LATER = /\/(tabs|renewal|presence|acknowledge|event-source|vet)\.js$/
+
+await t.test('the core of the client stays small', async (t) => {
+  const build = await rolldown({ input: ENTRY, platform: 'browser', external: LATER })
+  const { output } = await build.generate({ format: 'esm', minify: true })
+  t.equal(output.length, 1)
+  const [{ code }] = output
+  for (const part of ['tabs', 'renewal', 'presence', 'acknowledge', 'event-source', 'vet'])
+    t.ok(code.includes(`import(\`./${part}.js\`)`), `${part} is loaded later`)
+  const size = brotliCompressSync(code).length
+  t.ok(size <= MOST, `${size} bytes with brotli, ${gzipSync(code).length} with gzip`)
+})
