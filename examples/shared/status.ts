@@ -2,7 +2,7 @@
 import { connect, type ConnectOptions, type Gap, type Hub, type HubState } from 'fanfare-client'
 import { element } from './element.js'
 
-/** The longest wait before a reconnect, in milliseconds. It is short, since you restart the hub of an example by hand. */
+/** The longest wait before a reconnect, in milliseconds. It is short, since you restart an example's hub by hand. */
 const MAX_WAIT = 5_000
 
 /**

@@ -13,7 +13,7 @@ const TIMEOUT = 120_000
 t.setTimeout(TIMEOUT)
 
 /** `script` (util-linux) runs a command in a pseudo-terminal, and passes its own input to it. */
-const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux') === true
+const hasScript = String(spawnSync('script', ['--version']).stdout).includes('util-linux')
 const skip = !hasScript && 'there is no `script` of util-linux'
 
 interface Running {
@@ -40,7 +40,7 @@ async function start(t: Test, command: string, args: string[]): Promise<Running>
     }
   })
   let output = ''
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   const says = (text: string) =>
     poll(
       async () => (output.includes(text) ? true : undefined),
