@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -5,8 +8,11 @@ import fanfare from '../../src/index.js'
 import { SECRET } from '../helper/token.js'
 import { isProblem, openApp } from '../routes/open-app.js'
 
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** The maximum size of the file, compressed, in bytes: the core with what it loads later. */
 const LIMIT = 12 * 1024
+
+t.setTimeout(240_000)
 
 await t.test('the hub serves its client as one module for pages of every origin', async (t) => {
   const { app } = await openApp(t, { corsOrigins: ['https://app.example'] })
@@ -52,4 +58,10 @@ await t.test('the module exports the client', async (t) => {
   const module = (await import(`data:text/javascript,${encodeURIComponent(body)}`)) as Record<string, unknown>
   t.type(module['connect'], 'function')
   t.type(module['HubError'], 'function')
+})
+
+await t.test('the packed package has the file', { timeout: 240_000 }, async (t) => {
+  const pack = ['pack', '--dry-run', '--ignore-scripts', '--json']
+  const { stdout } = await promisify(execFile)('npm', pack, { cwd: ROOT })
+  t.match(stdout, '"dist/client/client.js"')
 })
