@@ -1,12 +1,10 @@
-/** `npm run example <name>`: a hub, and the example's own server beside it. Both end with Ctrl-C. */
-import { spawn } from 'node:child_process'
+/** `npm run example <name>`: a hub, and the example's own server beside it. Both end with `q` or Ctrl-C. */
 import { randomBytes } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { loadExample, NAMES, type ExampleName } from './shared/example.js'
-import { HubClient } from './shared/hub-client.js'
+import { startHub } from './shared/hub-process.js'
+import { onKeys } from './shared/keys.js'
 import { buildExample } from './shared/serve.js'
-
-const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+import { createHubAccess } from './shared/hub-access.js'
 
 const [name = ''] = process.argv.slice(2)
 if (!isExample(name)) {
@@ -20,10 +18,8 @@ const port = portOf('PORT', 8080)
 const hubPort = portOf('HUB_PORT', 3000)
 const secret = randomBytes(32).toString('base64url')
 const { settings } = await loadExample(name)
-const hub = spawn(process.execPath, [MAIN], {
-  stdio: 'inherit',
-  env: {
-    ...process.env,
+const hub = startHub(
+  {
     HOST: '127.0.0.1',
     PORT: String(hubPort),
     LOG_LEVEL: 'warn',
@@ -32,20 +28,30 @@ const hub = spawn(process.execPath, [MAIN], {
     FANFARE_CORS_ORIGINS: `http://127.0.0.1:${port},http://localhost:${port}`,
     ...settings,
   },
-})
-hub.once('exit', (code) => process.exit(code ?? 1))
-process.once('exit', () => hub.kill('SIGTERM')) // otherwise the hub would outlive this process
+  (code) => process.exit(code ?? 1),
+)
+process.once('exit', () => hub.stop()) // otherwise the hub would outlive this process
 // Ctrl-C reaches the hub too, and this process ends with the hub. A second signal would end the hub at once.
 process.on('SIGINT', () => undefined)
-for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM'))
+for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => hub.stop())
 
-const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
+const app = await buildExample(name, createHubAccess(`http://127.0.0.1:${hubPort}`, secret))
 try {
   await app.listen({ host: '127.0.0.1', port })
   console.log(`\nThe example "${name}": http://127.0.0.1:${port}\n`)
+  if (process.stdin.isTTY) {
+    const listenAgain = onKeys(process.stdin, {
+      r() {
+        console.log('The hub restarts.')
+        hub.restart(listenAgain)
+      },
+      q: () => hub.stop(),
+    })
+    console.log('Keys: r restarts the hub alone, q ends both.\n')
+  }
 } catch (err) {
   console.error(err instanceof Error ? err.message : err)
-  hub.kill('SIGTERM')
+  hub.stop()
 }
 
 function isExample(name: string): name is ExampleName {

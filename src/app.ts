@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Cluster } from './cluster/cluster.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
+import clientScript from './plugins/client-script.js'
 import webConsole from './plugins/console.js'
 import cors from './plugins/cors.js'
 import draining from './plugins/draining.js'
@@ -111,6 +112,7 @@ async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: 
   await scope.register(nodes)
   await scope.register(stats)
   await scope.register(errors)
+  await scope.register(clientScript)
   if (hasConsole) await scope.register(webConsole)
 }
 

@@ -1,8 +1,9 @@
-/** Publishes the values of ten widgets, each at its own pace, and issues the visitors' tokens. */
-import { randomUUID } from 'node:crypto'
+/** Publishes the values of ten widgets, each at its own pace, and signs the visitors' tokens. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseCookie, stringifySetCookie } from 'cookie'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
 import type { Example, ExampleContext } from '../shared/example.js'
+import { newest } from '../shared/hub-access.js'
 import { MAKERS, type Maker } from './values.js'
 import { NOTICE, topicOf, type Value } from './widgets.js'
 
@@ -13,50 +14,39 @@ export interface Reading {
   time: string
 }
 
-/** The example's own cookie: the visitor's subject, which is random and set at the first visit. */
-const VISITOR = 'board_visitor'
+const Visitor = Type.Object({ visitor: Type.String({ format: 'uuid' }) })
 
 export default {
   settings: {},
   serve(app, context) {
-    const { hub, ending } = context
+    const { hub, sign, ending: signal } = context
 
-    // A stream may be changed by its own subject only. All tabs of a browser share the session, so they are one
-    // subject.
-    app.post('/token', async (request, reply) => {
-      const visitor = parseCookie(request.headers.cookie ?? '')[VISITOR] ?? randomUUID()
-      reply.header(
-        'set-cookie',
-        stringifySetCookie({ name: VISITOR, value: visitor, path: '/', httpOnly: true, sameSite: 'lax' }),
-      )
-      return { token: hub.token({ sub: visitor, subscribe: [topicOf('*')] }) }
-    })
+    // A token with a subject: only the subject of a stream may change its topics.
+    app
+      .withTypeProvider<TypeBoxTypeProvider>()
+      .post('/login', { schema: { body: Visitor } }, async ({ body: { visitor } }) => ({
+        token: sign({ sub: visitor, subscribe: [topicOf('*')] }),
+      }))
 
     const notice = `The board started at ${new Date().toLocaleTimeString('en-GB')}.`
     const running = [
-      hub.publish(topicOf(NOTICE), { type: NOTICE, text: notice }, { maxWait: Infinity, signal: ending }),
-      ...Object.entries(MAKERS).map(([name, maker]) => run(name, maker, context)),
+      hub.publish(topicOf(NOTICE), { text: notice }, { timeout: Infinity, signal }),
+      ...Object.entries(MAKERS).map(([name, maker]) => run(topicOf(name), maker, context)),
     ]
     for (const one of running) {
       one.catch((err: unknown) => {
-        if (!ending.aborted) app.log.error(err, 'the board publishes no more values of a widget')
+        if (!signal.aborted) app.log.error(err, 'the board publishes no more values of a widget')
       })
     }
   },
 } satisfies Example
 
-async function run(
-  name: string,
-  { every, next }: Maker,
-  { hub, speed, ending: signal }: ExampleContext,
-): Promise<void> {
-  const topic = topicOf(name)
-  const waiting = { maxWait: Infinity, signal }
-  const [last] = await hub.last(topic, 1, waiting)
-  for (let value = (last?.data as Reading | undefined)?.value; ;) {
+async function run(topic: string, { every, next }: Maker, { hub, speed, ending: signal }: ExampleContext) {
+  const [last] = await newest<Reading>(hub, topic, 1, { signal })
+  for (let value = last?.data.value; ;) {
     value = next(value)
     const data: Reading = { value, time: new Date().toISOString() }
-    await hub.publish(topic, { type: name, data }, waiting)
+    await hub.publish(topic, { data }, { timeout: Infinity, signal })
     await delay(every / speed, undefined, { signal })
   }
 }

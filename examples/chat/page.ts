@@ -1,156 +1,90 @@
-import { ask, onSubmit } from '../shared/ask.js'
-import { element } from '../shared/element.js'
+import type { HubEvent, Stop } from 'fanfare-client'
+import { createDraftId, onSubmit } from '../shared/ask.js'
+import { create, createTime, element } from '../shared/element.js'
 import { isName, NAME_RULE } from '../shared/name.js'
-import { hubUrl, show } from '../shared/status.js'
-import { wordsOfGap } from '../shared/stream.js'
-import { Room } from './room.js'
+import { createPeople, createTyping } from '../shared/people.js'
+import { signedIn, tokenOf } from '../shared/sign-in.js'
+import { connectHub, showState, wordsOfGap } from '../shared/status.js'
 
-const status = element('status')
 const log = element('log')
 const text = element('text', 'textarea')
+const say = element('say', 'form')
 
-/** The key in sessionStorage of the name in this tab. */
-const KEY = 'chat.name'
-/** How long a typing notice is shown, and the interval between two notices, in milliseconds. */
-const TYPING = { shown: 4_000, told: 2_000 }
-/** The maximum number of shown lines. Older lines are removed. */
-const SHOWN = 500
+const user = await signedIn(sessionStorage, 'chat', () => ({ name: element('name', 'input').value.trim() }))
+const hub = connectHub({ token: tokenOf(user) })
+showState(hub)
 
-const hub = await hubUrl()
-let room: Room | undefined
-/** The people who are typing, each with the timer that ends the notice. */
-const typing = new Map<string, ReturnType<typeof setTimeout>>()
+let topic: string
+let leave: Stop[] = []
+const people = createPeople(hub, user.name, addNote)
+const typing = createTyping()
 
-const name = sessionStorage.getItem(KEY)
-element(name === null ? 'sign-in' : 'chat').hidden = false
-if (name === null) signIn()
-else start(name)
-
-function signIn(): void {
-  const field = element('name', 'input')
-  onSubmit(element('sign-in', 'form'), async () => {
-    await ask('login', { body: { name: field.value.trim() } })
-    sessionStorage.setItem(KEY, field.value.trim())
-    location.reload()
-  })
-}
-
-function start(name: string): void {
-  addEventListener('hashchange', () => enter(name))
-  enter(name)
-
-  const other = element('other', 'input')
-  onSubmit(element('go', 'form'), async () => {
-    if (!isName(other.value.trim())) throw new Error(NAME_RULE)
-    location.hash = other.value.trim()
-    other.value = ''
-  })
-
-  let draft = { text: '', id: '' }
-  let toldAt = -Infinity
-  const form = element('say', 'form')
-  onSubmit(form, async () => {
-    const said = text.value.trim()
-    if (said === '') return
-    if (said !== draft.text) draft = { text: said, id: crypto.randomUUID() }
-    await room?.say(said, draft.id)
-    draft = { text: '', id: '' }
-    text.value = ''
-    toldAt = -Infinity // the message has ended the typing notice on the other pages
-  })
-  text.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
-    event.preventDefault()
-    form.requestSubmit()
-  })
-  text.addEventListener('input', () => {
-    if (performance.now() - toldAt < TYPING.told) return
-    toldAt = performance.now()
-    room?.typing().catch(() => undefined) // a lost typing notice does no harm
-  })
-}
-
-/** Enters the room in the URL. */
-function enter(name: string): void {
+/** Enters the room in the URL: people are present on `rooms.<room>`, and publish to `rooms.<room>.<name>`. */
+function enter(): void {
   const asked = location.hash.slice(1)
-  const called = isName(asked) ? asked : 'lobby'
-  room?.leave()
+  const room = isName(asked) ? asked : 'lobby'
+  for (const stop of leave) stop()
   log.replaceChildren()
-  showPeople([])
-  for (const author of typing.keys()) stopsTyping(author)
-  element('room').textContent = called
+  people.clear()
+  typing.clear()
+  element('room').textContent = room
   element('empty').hidden = false
-  document.querySelector('#go [role="alert"]')!.textContent = ''
   for (const link of document.querySelectorAll('nav a'))
-    link.setAttribute('aria-current', String(link.getAttribute('href') === `#${called}`))
-
-  room = new Room(hub, name, called, {
-    onMessage(author, said, time) {
-      element('empty').hidden = true
-      stopsTyping(author)
-      add(said, author, time)
-    },
-    onTyping(author) {
-      if (author === name) return
-      clearTimeout(typing.get(author))
-      typing.set(
-        author,
-        setTimeout(() => stopsTyping(author), TYPING.shown),
-      )
-      showTyping()
-    },
-    onPeople: showPeople,
-    onJoin: (who) => add(`${who} has come in.`),
-    onLeave: (who) => add(`${who} has left.`),
-    onGap: (event) => add(wordsOfGap(event)),
-    onStatus(now, reason = '') {
-      show(status, now)
-      element('reason').textContent = reason
-    },
-  })
+    link.setAttribute('aria-current', String(link.getAttribute('href') === `#${room}`))
+  topic = `rooms.${room}`
+  leave = [
+    hub.presence(topic, people.show),
+    // also with presence, so that both have one connection
+    hub.subscribe(`${topic}.*`, take, { replay: 50, presence: true, onGap: (gap) => addNote(wordsOfGap(gap)) }),
+  ]
 }
 
-/** Adds a line: a message with its author, or a note. */
-function add(words: string, author?: string, time = new Date()): void {
+/** A token grants its own name only, so the topic proves the author. */
+function take({ topic, type, text = '', time }: HubEvent): void {
+  const author = topic.slice(topic.lastIndexOf('.') + 1)
+  if (type === 'typing' && author !== user.name) typing.add(author)
+  if (type !== 'message') return
+  typing.remove(author)
+  addLine('', time, create('strong', { textContent: author }), create('span', { textContent: text }))
+}
+
+function addNote(words: string): void {
+  addLine('note', new Date(), create('span', { textContent: words }))
+}
+
+function addLine(className: string, time: Date | string, ...parts: Node[]): void {
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 50
-  const line = document.createElement('p')
-  const clock = document.createElement('time')
-  clock.dateTime = time.toISOString()
-  clock.textContent = time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
-  line.append(clock)
-  if (author === undefined) line.className = 'note'
-  else {
-    const who = document.createElement('strong')
-    who.textContent = author
-    line.append(who)
-  }
-  const said = document.createElement('span')
-  said.textContent = words
-  line.append(said)
-  log.append(line)
-  if (log.children.length > SHOWN) log.firstElementChild?.remove()
+  element('empty').hidden ||= className === ''
+  log.append(create('p', { className }, createTime(time, { timeStyle: 'short' }), ...parts))
+  if (log.children.length > 500) log.firstElementChild?.remove()
   if (isAtEnd) log.scrollTop = log.scrollHeight
 }
 
-function showPeople(names: string[]): void {
-  element('count').textContent = String(names.length)
-  element('people').replaceChildren(
-    ...names.map((name) => {
-      const item = document.createElement('li')
-      item.textContent = name
-      return item
-    }),
-  )
-}
+const idOf = createDraftId()
+onSubmit(say, async () => {
+  const said = text.value.trim()
+  if (said === '') return
+  await hub.publish(`${topic}.${user.name}`, { type: 'message', text: said, id: idOf(said) }, { timeout: 5_000 })
+  idOf('') // the same words are another message
+  text.value = ''
+  typing.said()
+})
+text.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+  event.preventDefault()
+  say.requestSubmit()
+})
+text.addEventListener('input', () => {
+  if (!typing.mayTell()) return
+  const notice = { type: 'typing', text: '', ephemeral: true }
+  hub.publish(`${topic}.${user.name}`, notice).catch(() => undefined) // a lost notice does no harm
+})
 
-function stopsTyping(author: string): void {
-  clearTimeout(typing.get(author))
-  typing.delete(author)
-  showTyping()
-}
-
-function showTyping(): void {
-  const names = [...typing.keys()]
-  element('typing').textContent =
-    names.length === 0 ? '' : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} typing…`
-}
+const other = element('other', 'input')
+onSubmit(element('go', 'form'), async () => {
+  if (!isName(other.value.trim())) throw new Error(NAME_RULE)
+  location.hash = other.value.trim()
+  other.value = ''
+})
+addEventListener('hashchange', enter)
+enter()

@@ -1,6 +1,7 @@
 /** Publishes the server's time every few seconds with a number, which continues after a restart. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Example, ExampleContext } from '../shared/example.js'
+import { newest } from '../shared/hub-access.js'
 
 export interface Tick {
   number: number
@@ -20,13 +21,12 @@ export default {
   },
 } satisfies Example
 
-/** Publishes ticks. While the hub is unavailable a tick is retried, so none is lost or stored twice. */
+/** Publishes ticks. While the hub is unavailable, the client repeats a tick, so none is lost or stored twice. */
 async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void> {
-  const waiting = { maxWait: Infinity, signal }
-  const [last] = await hub.last('clock', 1, waiting)
-  for (let number = last ? (last.data as Tick).number + 1 : 1; ; number++) {
+  const [last] = await newest<Tick>(hub, 'clock', 1, { signal })
+  for (let number = (last?.data.number ?? 0) + 1; ; number++) {
     const data: Tick = { number, time: new Date().toISOString() }
-    await hub.publish('clock', { data }, waiting)
+    await hub.publish('clock', { data }, { timeout: Infinity, signal })
     await delay(EVERY / speed, undefined, { signal })
   }
 }

@@ -2,12 +2,15 @@ import { memo } from 'react'
 import { Empty, Page, show } from '../shared/react/page.js'
 import { PostForm } from '../shared/react/post-form.js'
 import { useClients } from '../shared/react/use-clients.js'
-import { useEventStream } from '../shared/react/use-event-stream.js'
+import { useTopic } from '../shared/react/use-topic.js'
 import type { Fact } from './server.js'
 
+/** As many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`), so a reload shows the same. */
+const SHOWN = 1_000
+
 function Facts() {
-  const stream = useEventStream<Fact>('facts', 'all')
-  const clients = useClients(stream.status)
+  const stream = useTopic<Fact>('facts', SHOWN)
+  const clients = useClients(stream.state)
   return (
     <Page
       title="Facts"
@@ -25,9 +28,9 @@ function Facts() {
           <input name="source" required maxLength={100} autoComplete="off" />
         </label>
       </PostForm>
-      {stream.events?.length ? (
+      {stream.events.length ? (
         <ul className="list" aria-label="Facts">
-          {stream.events.map(({ id, data }) => (
+          {stream.events.toReversed().map(({ id, data }) => (
             <Quote key={id} fact={data} />
           ))}
         </ul>

@@ -2,12 +2,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
+import { SOON } from '../shared/hub-access.js'
 import { Name } from '../shared/name.js'
-
-/** The answer of `POST /login`. */
-export interface Login {
-  token: string
-}
 
 const NewMessage = Type.Object({
   from: Name,
@@ -24,20 +20,16 @@ export type Message = Pick<Static<typeof NewMessage>, 'from' | 'text'> & { time:
 
 export default {
   settings: { FANFARE_RETAIN_AGE: '7d' }, // the maximum time that a message waits
-  serve(app, { hub }) {
+  serve(app, { hub, sign }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
-    routes.post(
-      '/login',
-      { schema: { body: Type.Object({ user: Name }) } },
-      async ({ body: { user } }): Promise<Login> => ({
-        token: hub.token({ sub: user, subscribe: ['inbox.{sub}'] }),
-      }),
-    )
+    routes.post('/login', { schema: { body: Type.Object({ user: Name }) } }, async ({ body: { user } }) => ({
+      token: sign({ sub: user, subscribe: ['inbox.{sub}'] }),
+    }))
 
     routes.post('/messages', { schema: { body: NewMessage } }, async ({ body: { to, from, text, id } }, reply) => {
       const data: Message = { from, text, time: new Date().toISOString() }
-      await hub.publish(`inbox.${to}`, { data, id })
+      await hub.publish(`inbox.${to}`, { data, id }, SOON)
       return reply.code(204).send()
     })
   },

@@ -1,16 +1,17 @@
 import { useState } from 'react'
 import { ask } from '../shared/ask.js'
 import { Empty, Page, show } from '../shared/react/page.js'
-import { useEventStream } from '../shared/react/use-event-stream.js'
+import { useTopic } from '../shared/react/use-topic.js'
 import type { Message } from './server.js'
 
 /** The maximum number of shown messages. The total counts all messages. */
 const SHOWN = 20
 
 function Messages() {
-  const stream = useEventStream<Message>('messages', SHOWN)
+  const stream = useTopic<Message>('messages', SHOWN)
   const [error, setError] = useState('')
-  const { events } = stream
+  const { events, state } = stream
+  const total = events.at(-1)?.data.number ?? (state.status === 'live' ? 0 : '–')
 
   async function send(): Promise<void> {
     try {
@@ -29,7 +30,7 @@ function Messages() {
     >
       <section className="card" aria-label="Total">
         <p className="number big">
-          <span id="total">{events ? (events[0]?.data.number ?? 0) : '–'}</span> <small className="muted">in all</small>
+          <span id="total">{total}</span> <small className="muted">in all</small>
         </p>
         <button type="button" onClick={() => void send()}>
           Send a message
@@ -40,9 +41,9 @@ function Messages() {
       </section>
       <section className="card" aria-labelledby="messages-title">
         <h2 id="messages-title">Newest messages</h2>
-        {events?.length ? (
+        {events.length ? (
           <ol className="list">
-            {events.map(({ id, data: { number, text } }) => (
+            {events.toReversed().map(({ id, data: { number, text } }) => (
               <li key={id}>
                 <span className="number muted">{number}</span> {text}
               </li>

@@ -1,6 +1,7 @@
 /** Publishes a numbered message for each request. */
+import type { Hub } from 'fanfare-client'
 import type { Example } from '../shared/example.js'
-import type { HubClient } from '../shared/hub-client.js'
+import { newest, SOON } from '../shared/hub-access.js'
 
 export interface Message {
   /** The number of messages so far, including this one. */
@@ -19,9 +20,6 @@ const TEXTS = [
   'Once more, please.',
 ]
 
-/** How long a request waits for the hub, in milliseconds. */
-const MAX_WAIT = 5_000
-
 export default {
   settings: {
     FANFARE_ANONYMOUS_SUBSCRIBE: 'messages',
@@ -31,7 +29,7 @@ export default {
     // One message at a time: two concurrent requests would get the same number.
     let previous: Promise<unknown> = Promise.resolve()
     app.post('/message', async (_request, reply) => {
-      const until = performance.now() + MAX_WAIT // includes the wait for the previous message
+      const until = performance.now() + SOON.timeout // includes the wait for the previous message
       const message = previous.then(() => publishNext(hub, until))
       previous = message.catch(() => undefined)
       return reply.code(201).send(await message)
@@ -43,10 +41,10 @@ export default {
  * Publishes the next message. Reads the last number from the hub each time, since after a failure only the hub knows
  * whether the last message was stored.
  */
-async function publishNext(hub: HubClient, until: number): Promise<Message> {
-  const [last] = await hub.last('messages', 1, { maxWait: until - performance.now() })
-  const number = last ? (last.data as Message).number + 1 : 1
-  const message = { number, text: TEXTS[Math.floor(Math.random() * TEXTS.length)]! }
-  await hub.publish('messages', { data: message }, { maxWait: until - performance.now() })
+async function publishNext(hub: Hub, until: number): Promise<Message> {
+  const left = () => ({ timeout: Math.max(0, until - performance.now()) })
+  const [last] = await newest<Message>(hub, 'messages', 1, left())
+  const message = { number: (last?.data.number ?? 0) + 1, text: TEXTS[Math.floor(Math.random() * TEXTS.length)]! }
+  await hub.publish('messages', { data: message }, left())
   return message
 }

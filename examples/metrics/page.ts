@@ -1,15 +1,11 @@
-import { element } from '../shared/element.js'
-import { hubUrl, show, watch } from '../shared/status.js'
+import { create, element } from '../shared/element.js'
+import { connectHub, showState } from '../shared/status.js'
 import { drawChart, WINDOW, type Point } from './chart.js'
 import type { Sample } from './server.js'
 
-const status = element('status')
-const empty = element('empty')
-const measured = element('measured')
-const table = element('samples', 'tbody')
-
 /** The number of samples that fill the charts, at one every two seconds. */
 const REPLAY = WINDOW / 2
+const HOLE = 'No samples for this period.'
 
 /** The shown points, oldest first. `null` stands for missing samples. */
 let moments: { time: number; sample: Sample | null }[] = []
@@ -17,14 +13,14 @@ let drawCpu: ((points: Point[]) => void) | undefined
 let drawMemory: ((points: Point[]) => void) | undefined
 let isGap = false
 
-const hub = await hubUrl()
-const source = new EventSource(
-  `${hub}/topics/metrics/events?${new URLSearchParams({ replay: String(REPLAY), slow: 'latest' })}`,
-)
-watch(source, (now) => show(status, now))
-// Samples are missing: the page was too slow, or disconnected for longer than the hub keeps them.
-source.addEventListener('fanfare.gap', () => (isGap = true))
-source.addEventListener('message', (event: MessageEvent<string>) => add(JSON.parse(event.data) as Sample))
+const hub = connectHub()
+showState(hub)
+hub.subscribe<Sample>('metrics', ({ data }) => add(data), {
+  replay: REPLAY,
+  slow: 'latest',
+  // Samples are missing: the page was too slow, or disconnected for longer than the hub keeps them.
+  onGap: () => (isGap = true),
+})
 
 function add(sample: Sample): void {
   const last = moments.at(-1)?.time
@@ -40,8 +36,8 @@ function add(sample: Sample): void {
 }
 
 function write(sample: Sample): void {
-  empty.hidden = true
-  measured.hidden = false
+  element('empty').hidden = true
+  element('measured').hidden = false
   element('cpu').textContent = percent(sample.cpu)
   element('load').textContent = `${sample.load.toFixed(2)} on ${sample.cores} ${sample.cores === 1 ? 'core' : 'cores'}`
   element('memory').textContent = `${inGib(sample.memory.used)} of ${gibibytes(sample.memory.total)}`
@@ -51,22 +47,13 @@ function write(sample: Sample): void {
   drawMemory ??= drawChart(element('memory-chart'), 'Memory in use', { max: sample.memory.total, format: gibibytes })
   drawCpu(moments.map((moment) => ({ time: moment.time, value: moment.sample?.cpu ?? null })))
   drawMemory(moments.map((moment) => ({ time: moment.time, value: moment.sample?.memory.used ?? null })))
-  table.replaceChildren(...moments.toReversed().map(rowOf))
+  element('samples').replaceChildren(...moments.toReversed().map(rowOf))
 }
 
 function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement {
-  const row = document.createElement('tr')
-  const cells =
-    sample === null
-      ? ['No samples for this period.']
-      : [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
-  for (const text of cells) {
-    const cell = row.insertCell()
-    cell.className = sample === null ? 'muted' : 'number'
-    cell.colSpan = sample === null ? 4 : 1
-    cell.textContent = text
-  }
-  return row
+  const texts = sample && [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
+  const cells = texts?.map((textContent) => create('td', { className: 'number', textContent }))
+  return create('tr', {}, ...(cells ?? [create('td', { className: 'muted', colSpan: 4, textContent: HOLE })]))
 }
 
 function percent(value: number): string {

@@ -4,8 +4,8 @@
  */
 import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import { HubError } from 'fanfare-client'
 import type { Example, ExampleContext } from '../shared/example.js'
-import { HubRefusal } from '../shared/hub-client.js'
 
 export interface Sample {
   /** The time of the sample, and the length of the period that it covers, both in milliseconds. */
@@ -40,8 +40,8 @@ async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void
     const now = readCores()
     const data = sampleBetween(before, now)
     before = now
-    await hub.publish('metrics', { data }, { maxWait: 0, signal }).catch((err: unknown) => {
-      if (!(err instanceof HubRefusal && err.statusCode === 503)) throw err
+    await hub.publish('metrics', { data }, { timeout: EVERY, signal }).catch((err: unknown) => {
+      if (!(err instanceof HubError) || err.isFinal) throw err
     })
   }
 }

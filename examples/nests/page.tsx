@@ -2,12 +2,15 @@ import { memo } from 'react'
 import { Empty, Page, show } from '../shared/react/page.js'
 import { PostForm } from '../shared/react/post-form.js'
 import { useClients } from '../shared/react/use-clients.js'
-import { useEventStream } from '../shared/react/use-event-stream.js'
+import { useTopic } from '../shared/react/use-topic.js'
 import type { Nest } from './server.js'
 
+/** As many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`), so a reload shows the same. */
+const SHOWN = 1_000
+
 function Nests() {
-  const stream = useEventStream<Nest>('nests', 'all')
-  const clients = useClients(stream.status)
+  const stream = useTopic<Nest>('nests', SHOWN)
+  const clients = useClients(stream.state)
   return (
     <Page
       title="Nests"
@@ -30,7 +33,7 @@ function Nests() {
         </label>
       </PostForm>
       <section className="card" aria-label="Nests">
-        {stream.events?.length ? (
+        {stream.events.length ? (
           <table>
             <thead>
               <tr>
@@ -40,7 +43,7 @@ function Nests() {
               </tr>
             </thead>
             <tbody>
-              {stream.events.map(({ id, data }) => (
+              {stream.events.toReversed().map(({ id, data }) => (
                 <Row key={id} nest={data} />
               ))}
             </tbody>

@@ -1,137 +1,84 @@
+import type { HubState } from 'fanfare-client'
 import { ask, onSubmit } from '../shared/ask.js'
-import { element } from '../shared/element.js'
-import { hubUrl, show, type Status } from '../shared/status.js'
-import { openStream, wordsOfGap } from '../shared/stream.js'
-import type { Notification, UserUpdate } from './server.js'
-import { Session } from './session.js'
+import { watchConnection } from '../shared/connection.js'
+import { create, createTime, element } from '../shared/element.js'
+import { signedIn, signOut } from '../shared/sign-in.js'
+import { connectHub, reasonOf, showState, wordsOfGap } from '../shared/status.js'
+import type { Login, Notification, UserUpdate } from './server.js'
 
-const status = element('status')
-const news = element('news', 'ul')
-const empty = element('empty')
-const log = element('log', 'ol')
-const renewals = element('renewals')
-const activity = element('activity')
-
-/** The localStorage key of the signed-in user. All tabs share it, as they share the hub's cookie. */
-const KEY = 'notifications.user'
+/** The key of the signed-in user, whom all tabs share. */
+const KEY = 'notifications'
 /** The maximum number of shown events and log lines. Older ones are removed. */
 const SHOWN = { events: 200, log: 30 }
 
-const user = localStorage.getItem(KEY)
-addEventListener('storage', ({ key }) => key === KEY && location.reload())
-element(user === null ? 'sign-in' : 'desk').hidden = false
-if (user === null) signIn()
-else start(user, await hubUrl())
+const news = element('news')
+const log = element('log')
+const { user } = await signedIn(localStorage, KEY, () => ({ user: element('name', 'input').value.trim() }))
+element('user').textContent = user
+element('to', 'input').value = user
 
-function signIn(): void {
-  const name = element('name', 'input')
-  onSubmit(element('sign-in', 'form'), async () => {
-    await ask('login', { body: { user: name.value.trim() } })
-    localStorage.setItem(KEY, name.value.trim())
-    location.reload()
-  })
+/** When the token expires, on the clock of `performance.now()`, and how many tokens there were before it. */
+let end = 0
+let renewed = -1
+
+/** The client calls this function before the token expires. The stream gets the new token and stays open. */
+async function fetchToken(): Promise<string> {
+  const { token, lifetime } = await ask<Login>('login', { user })
+  end = performance.now() + lifetime
+  element('renewals').textContent = String(++renewed)
+  if (renewed > 0) note('The token was renewed')
+  return token
 }
 
-function start(user: string, hub: string): void {
-  let end = 0
-  let renewed = 0
+const hub = connectHub({
+  token: fetchToken,
+  tabs: false, // each tab shows its own token and connection
+  fetch: watchConnection((id) => (element('connection').textContent = id)),
+})
+showState(hub)
+hub.on('state', (state) => note(wordsOf(state)))
+hub.subscribe<Notification | UserUpdate>(
+  `users.${user}.**`,
+  ({ type = '', data }) => {
+    if ('activity' in data) element('activity').textContent = `, ${data.activity}`
+    add(type, data.time, 'activity' in data ? `You are ${data.activity}.` : `${data.from}: ${data.text}`)
+  },
+  { replay: 50, onGap: (gap) => note(wordsOfGap(gap)) },
+)
+setInterval(() => void (element('end').textContent = wordsOfEnd(end - performance.now())), 250)
 
-  const session = new Session(hub, user, {
-    onToken: (until) => (end = until),
-    onRenewed() {
-      renewals.textContent = String(++renewed)
-      note('The token was renewed')
-    },
-    onFailure: (reason) => note(`The token was not renewed: ${reason}`),
-  })
+const text = element('text', 'input')
+onSubmit(element('notify', 'form'), async () => {
+  await ask('notifications', { from: user, to: element('to', 'input').value.trim(), text: text.value.trim() })
+  text.value = ''
+})
+onSubmit(element('update', 'form'), async () => {
+  await ask('updates', { user, activity: element('choice', 'select').value })
+})
+element('sign-out').addEventListener('click', () => signOut(localStorage, KEY))
 
-  const stream = openStream({
-    withCredentials: true,
-    async url() {
-      await session.begin()
-      return `${hub}/topics/users.${user}.**/events?replay=50`
-    },
-    on: {
-      'fanfare.open': ({ data }) => {
-        session.connection = (JSON.parse(data) as { connection: string }).connection
-        element('connection').textContent = session.connection
-      },
-      'fanfare.close': ({ data }) =>
-        note(`The hub ended the stream: ${(JSON.parse(data) as { reason: string }).reason}`),
-      'fanfare.gap': (event) => note(wordsOfGap(event)),
-      notification: ({ data }) => {
-        const { from, text, time } = JSON.parse(data) as Notification
-        add('notification', time, `${from}: ${text}`)
-      },
-      userUpdate: ({ data }) => {
-        const update = JSON.parse(data) as UserUpdate
-        activity.textContent = `, ${update.activity}`
-        add('userUpdate', update.time, `You are ${update.activity}.`)
-      },
-    },
-    onStatus(now, reason) {
-      if (now !== 'live') session.connection = undefined
-      display(now, reason)
-    },
-  })
-
-  element('user').textContent = user
-  element('to', 'input').value = user
-  setInterval(() => void (element('end').textContent = wordsOfEnd(end - performance.now())), 250)
-
-  const text = element('text', 'input')
-  onSubmit(element('notify', 'form'), async () => {
-    await ask('notifications', {
-      body: { from: user, to: element('to', 'input').value.trim(), text: text.value.trim() },
-    })
-    text.value = ''
-  })
-  onSubmit(element('update', 'form'), async () => {
-    await ask('updates', { body: { user, activity: element('choice', 'select').value } })
-  })
-  element('sign-out').addEventListener('click', () => {
-    stream.close()
-    localStorage.removeItem(KEY)
-    void session.end().finally(() => location.reload())
-  })
-}
-
-let shown: Status | undefined
-
-function display(now: Status, reason?: string): void {
-  show(status, now)
-  if (now !== shown || reason !== undefined) note(`${status.textContent}${reason === undefined ? '' : ` ${reason}`}`)
-  shown = now
-}
-
-/** Adds a line to the log of the connection, unless it repeats the newest line (renewals are always added). */
-function note(text: string): void {
-  if (log.querySelector('.words')?.textContent === text && !text.endsWith('renewed')) return
-  log.prepend(line(new Date(), text))
+/** Adds a line to the log of the connection, unless it repeats the newest line. */
+function note(words: string): void {
+  if (log.querySelector('.words')?.textContent === words && !words.endsWith('renewed')) return
+  log.prepend(line(new Date(), words))
   log.children[SHOWN.log]?.remove()
 }
 
-function add(type: string, time: string, text: string): void {
-  const tag = document.createElement('span')
-  tag.className = `tag ${type}`
-  tag.textContent = type
-  const item = line(new Date(time), text)
-  item.append(tag)
+function add(type: string, time: string, words: string): void {
+  const item = line(time, words)
+  item.append(create('span', { className: `tag ${type}`, textContent: type }))
   news.prepend(item)
   news.children[SHOWN.events]?.remove()
-  empty.hidden = true
+  element('empty').hidden = true
 }
 
-function line(time: Date, text: string): HTMLLIElement {
-  const item = document.createElement('li')
-  const clock = document.createElement('time')
-  clock.dateTime = time.toISOString()
-  clock.textContent = time.toLocaleTimeString()
-  const words = document.createElement('span')
-  words.className = 'words'
-  words.textContent = text
-  item.append(clock, words)
-  return item
+function line(time: Date | string, words: string): HTMLLIElement {
+  return create('li', {}, createTime(time), create('span', { className: 'words', textContent: words }))
+}
+
+function wordsOf(state: HubState): string {
+  if (state.status !== 'waiting') return element('status').textContent
+  return state.reason === 'expired' ? 'The hub ended the stream: expired' : `Reconnecting… ${reasonOf(state)}`.trim()
 }
 
 function wordsOfEnd(left: number): string {

@@ -2,6 +2,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
+import { SOON } from '../shared/hub-access.js'
 import { Name } from '../shared/name.js'
 
 /** The answer of `POST /login`. */
@@ -30,7 +31,7 @@ const LIFETIME = 30_000
 
 export default {
   settings: {},
-  serve(app, { hub, speed }) {
+  serve(app, { hub, sign, speed }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
     routes.post(
@@ -38,7 +39,7 @@ export default {
       { schema: { body: Type.Object({ user: Name }) } },
       async ({ body: { user } }): Promise<Login> => {
         const lifetime = LIFETIME / speed
-        return { token: hub.token({ sub: user, subscribe: ['users.{sub}.**'] }, lifetime), lifetime }
+        return { token: sign({ sub: user, subscribe: ['users.{sub}.**'] }, lifetime), lifetime }
       },
     )
 
@@ -47,14 +48,14 @@ export default {
       { schema: { body: NewNotification } },
       async ({ body: { to, from, text } }, reply) => {
         const data: Notification = { from, text, time: new Date().toISOString() }
-        await hub.publish(`users.${to}.notifications`, { type: 'notification', data })
+        await hub.publish(`users.${to}.notifications`, { type: 'notification', data }, SOON)
         return reply.code(204).send()
       },
     )
 
     routes.post('/updates', { schema: { body: NewUpdate } }, async ({ body: { user, activity } }, reply) => {
       const data: UserUpdate = { activity, time: new Date().toISOString() }
-      await hub.publish(`users.${user}.profile`, { type: 'userUpdate', data })
+      await hub.publish(`users.${user}.profile`, { type: 'userUpdate', data }, SOON)
       return reply.code(204).send()
     })
   },

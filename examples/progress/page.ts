@@ -1,11 +1,10 @@
+import { ask, onSubmit } from '../shared/ask.js'
 import { element } from '../shared/element.js'
-import { hubUrl, show, watch } from '../shared/status.js'
+import { connectHub, showState } from '../shared/status.js'
 import type { JobEvent, JobState } from './job.js'
 
-const status = element('status')
 const form = element('form', 'form')
 const submit = element('submit', 'button')
-const error = element('error')
 const list = element('jobs', 'ol')
 const empty = element('empty')
 const template = element('job', 'template')
@@ -14,20 +13,22 @@ const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', fail
 
 /** The shown jobs: the newest state of each, and its element. */
 const jobs = new Map<string, { event: JobEvent; item: HTMLElement }>()
-const hub = await hubUrl()
+
+const hub = connectHub()
+showState(hub)
 listen()
 
 function listen(): void {
-  const source = new EventSource(`${hub}/topics/jobs.*/events?replay=1000`)
-  watch(source, (now) => show(status, now))
-  source.addEventListener('message', (event: MessageEvent<string>) => update(JSON.parse(event.data) as JobEvent))
-  // Events are missing, perhaps the end of a running job: read all of them again.
-  source.addEventListener('fanfare.gap', () => {
-    source.close()
-    jobs.clear()
-    list.replaceChildren()
-    empty.hidden = false
-    listen()
+  const stop = hub.subscribe<JobEvent>('jobs.*', ({ data }) => update(data), {
+    replay: 1_000,
+    // Events are missing, perhaps the end of a running job: read all of them again.
+    onGap() {
+      stop()
+      jobs.clear()
+      list.replaceChildren()
+      empty.hidden = false
+      listen()
+    },
   })
 }
 
@@ -62,36 +63,26 @@ function add({ id, name }: JobEvent): HTMLElement {
   item.querySelector('progress')!.setAttribute('aria-label', name)
   const cancel = item.querySelector('button')!
   cancel.setAttribute('aria-label', `Cancel ${name}`)
-  cancel.addEventListener('click', () => void ask(`jobs/${id}`, { method: 'DELETE' }))
+  cancel.addEventListener('click', () => {
+    ask(`jobs/${id}`, undefined, { method: 'DELETE' }).catch(show)
+  })
   empty.hidden = true
   return item
 }
 
-form.addEventListener('submit', (event) => {
-  event.preventDefault()
-  void start()
+onSubmit(form, async () => {
+  const { name, steps } = Object.fromEntries(new FormData(form))
+  const input = form.querySelector('input')!
+  submit.disabled = true
+  try {
+    await ask('jobs', { name, steps: Number(steps) })
+    if (input.value === name) form.reset() // the user may have typed the next name meanwhile
+  } finally {
+    submit.disabled = false
+    input.focus()
+  }
 })
 
-async function start(): Promise<void> {
-  const { name, steps } = Object.fromEntries(new FormData(form))
-  submit.disabled = true
-  const isStarted = await ask('jobs', {
-    method: 'POST',
-    body: JSON.stringify({ name, steps: Number(steps) }),
-    headers: { 'content-type': 'application/json' },
-  })
-  const input = form.querySelector('input')!
-  if (isStarted && input.value === name) form.reset() // the user may have typed the next name meanwhile
-  submit.disabled = false
-  input.focus()
-}
-
-/** Sends a request to the example's server. The page shows the reason of a refusal. */
-async function ask(url: string, init: RequestInit): Promise<boolean> {
-  error.textContent = ''
-  const response = await fetch(url, init).catch(() => undefined)
-  if (response?.ok) return true
-  const refusal = (await response?.json().catch(() => undefined)) as { message?: string } | undefined
-  error.textContent = refusal?.message ?? 'The server cannot be reached.'
-  return false
+function show(error: unknown): void {
+  element('error').textContent = error instanceof Error ? error.message : String(error)
 }

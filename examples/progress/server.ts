@@ -3,8 +3,10 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Hub } from 'fanfare-client'
 import Type from 'typebox'
-import type { Example, ExampleContext } from '../shared/example.js'
+import type { Example } from '../shared/example.js'
+import { newest, SOON } from '../shared/hub-access.js'
 import { NewJob, topicOf, type Job, type JobEvent } from './job.js'
 import type { Order } from './worker.js'
 
@@ -25,7 +27,7 @@ interface Running {
 
 export default {
   settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'jobs.*' },
-  async serve(app, { hub, speed, ending }) {
+  async serve(app, { hub, sign, speed, ending }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
     const running = new Map<string, Running>()
     await failOrphans(hub, ending)
@@ -82,7 +84,7 @@ export default {
       const order: Order = {
         job,
         hub: hub.url,
-        token: hub.token({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME),
+        token: sign({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME),
         pace: PACE / speed,
       }
       worker.send(order)
@@ -95,30 +97,28 @@ export default {
       if (code === 0 || ending.aborted) return // the worker has published the end itself, or `failOrphans` will
       const reason =
         signal === null ? `Its worker ended with code ${String(code)}.` : `Its worker was ended by ${signal}.`
-      await tell({ ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) }, Infinity)
+      await tell(
+        { ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) },
+        { timeout: Infinity },
+      )
     }
 
-    async function tell(data: JobEvent, maxWait?: number): Promise<void> {
-      await hub.publish(topicOf(data.id), { data }, { signal: ending, ...(maxWait === undefined ? {} : { maxWait }) })
+    async function tell(data: JobEvent, { timeout } = SOON): Promise<void> {
+      await hub.publish(topicOf(data.id), { data }, { signal: ending, timeout })
     }
   },
 } satisfies Example
 
 /** Publishes the failure of jobs that were running when the server last ended: their workers are gone. */
-async function failOrphans(hub: ExampleContext['hub'], signal: AbortSignal): Promise<void> {
-  const waiting = { maxWait: Infinity, signal }
+async function failOrphans(hub: Hub, signal: AbortSignal): Promise<void> {
   const jobs = new Map<string, JobEvent>()
-  for (const { data } of await hub.last('jobs.*', 1_000, waiting)) {
-    const event = data as JobEvent
-    const known = jobs.get(event.id)
-    if (!known || known.state === 'running') jobs.set(event.id, event)
+  for (const { data } of await newest<JobEvent>(hub, 'jobs.*', 1_000, { signal })) {
+    const known = jobs.get(data.id)
+    if (!known || known.state === 'running') jobs.set(data.id, data)
   }
   for (const job of jobs.values()) {
     if (job.state !== 'running') continue
-    await hub.publish(
-      topicOf(job.id),
-      { data: { ...job, state: 'failed', reason: 'The server ended while it was running.' } satisfies JobEvent },
-      waiting,
-    )
+    const data: JobEvent = { ...job, state: 'failed', reason: 'The server ended while it was running.' }
+    await hub.publish(topicOf(job.id), { data }, { timeout: Infinity, signal })
   }
 }

@@ -3,7 +3,7 @@
  * the hub is down, the work continues and the progress waits.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { HubPublisher } from '../shared/hub-client.js'
+import { connect } from 'fanfare-client'
 import { topicOf, type Job, type JobEvent } from './job.js'
 
 /** The message of the server to a new worker. */
@@ -20,13 +20,13 @@ process.once('disconnect', () => process.exit(1)) // the server has ended, for a
 process.once('message', (order: Order) => void run(order).then(() => process.exit(0)))
 
 /** Runs a job. An error ends the process, and the server publishes the failure. */
-async function run({ job, hub, token, pace }: Order): Promise<void> {
-  const publisher = new HubPublisher(hub, token)
+async function run({ job, hub: url, token, pace }: Order): Promise<void> {
+  const hub = connect(url, { token, maxWait: 1_000 })
   let published: Promise<unknown> = Promise.resolve()
   for (let step = 1; step <= job.steps; step++) {
     await delay(pace) // your application does its work here
     const data: JobEvent = { ...job, state: step < job.steps ? 'running' : 'done', step, pid: process.pid }
-    published = published.then(() => publisher.publish(topicOf(job.id), { data }, { maxWait: Infinity }))
+    published = published.then(() => hub.publish(topicOf(job.id), { data }, { timeout: Infinity }))
   }
   await published
 }

@@ -1,25 +1,4 @@
-/** Sends JSON requests from a page. */
-
-export interface Question {
-  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  body?: unknown
-  /** The header `Idempotency-Key`: the server stores repeated requests with the same key once. */
-  key?: string
-  /** For the header `Authorization`. */
-  token?: string
-  /** `include`: cookies are sent and stored even if the server's origin differs from the page's. */
-  credentials?: RequestCredentials
-}
-
-/** A refusal of the server. */
-export class Refusal extends Error {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
+/** Requests of a page to the example's server. */
 
 /**
  * The time limit of an answer, in milliseconds. It is longer than an example's server waits for the hub, so that the
@@ -28,22 +7,22 @@ export class Refusal extends Error {
 const LIMIT = 10_000
 
 /**
- * Sends a request and returns the body of the answer.
- * @throws Refusal with the reason for the user; Error if the server is unreachable, or does not answer in time
+ * Posts JSON and returns the body of the answer.
+ * @param key the header `Idempotency-Key`: the server stores repeated requests with the same key once
+ * @throws Error with the reason for the user
  */
 export async function ask<Answer = unknown>(
   url: string,
-  { method = 'POST', body, key, token, credentials = 'same-origin' }: Question = {},
+  body?: unknown,
+  { method = 'POST', key }: { method?: string; key?: string } = {},
 ): Promise<Answer> {
   const headers = new Headers({ accept: 'application/json' })
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (key !== undefined) headers.set('idempotency-key', key)
-  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const signal = AbortSignal.timeout(LIMIT)
   const response = await fetch(url, {
     method,
     headers,
-    credentials,
     signal,
     body: body === undefined ? null : JSON.stringify(body),
   }).catch(() => {
@@ -51,9 +30,8 @@ export async function ask<Answer = unknown>(
   })
   const answer: unknown = await response.json().catch(() => undefined) // 204 has none
   if (response.ok) return answer as Answer
-  // the hub's problem details (RFC 9457), or Fastify's error from the example's server
-  const { detail, message } = (answer ?? {}) as { detail?: string; message?: string }
-  throw new Refusal(response.status, detail ?? message ?? `The server answered ${response.status}.`)
+  const { message } = (answer ?? {}) as { message?: string }
+  throw new Error(message ?? `The server answered ${response.status}.`)
 }
 
 /**
@@ -72,4 +50,13 @@ export function onSubmit(form: HTMLFormElement, send: () => Promise<void>): void
       .catch((err: unknown) => void (alert.textContent = err instanceof Error ? err.message : String(err)))
       .finally(() => void (isBusy = false))
   })
+}
+
+/** Returns the id of a draft: the same for each attempt to send it, so that it is stored once. */
+export function createDraftId(): (draft: string) => string {
+  let last = { draft: '', id: '' }
+  return (draft) => {
+    if (draft !== last.draft) last = { draft, id: crypto.randomUUID() }
+    return last.id
+  }
 }

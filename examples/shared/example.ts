@@ -1,6 +1,6 @@
 /** An example: the settings of its hub, and its own routes. */
 import type { FastifyInstance } from 'fastify'
-import type { HubClient } from './hub-client.js'
+import type { HubAccess } from './hub-access.js'
 
 export interface Example {
   /** Settings of the hub (docs/settings.md), besides those of every example. */
@@ -9,8 +9,7 @@ export interface Example {
   serve: (app: FastifyInstance, context: ExampleContext) => void | Promise<void>
 }
 
-export interface ExampleContext {
-  hub: HubClient
+export interface ExampleContext extends HubAccess {
   /** Aborted when the example ends. All background work must end then. */
   ending: AbortSignal
   /** The speed of background work: 1, or more in tests. */

@@ -3,21 +3,20 @@ import { setMaxListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import staticFiles from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify'
+import { HubError } from 'fanfare-client'
 import { build } from 'vite'
 import { loadExample, type ExampleName } from './example.js'
-import type { HubClient } from './hub-client.js'
+import type { HubAccess } from './hub-access.js'
 
-/**
- * Builds the page and creates the application, which does not listen yet. Besides the example's own routes it has `GET
- * /hub`, which returns the URL of the hub.
- */
-export async function buildExample(name: ExampleName, hub: HubClient, speed = 1): Promise<FastifyInstance> {
+/** Builds the page, which gets the URL of the hub, and creates the application, which does not listen yet. */
+export async function buildExample(name: ExampleName, access: HubAccess, speed = 1): Promise<FastifyInstance> {
   const folder = fileURLToPath(new URL(`../../dist/examples/${name}`, import.meta.url))
   await build({
     root: fileURLToPath(new URL(`../${name}`, import.meta.url)),
     configFile: false,
     logLevel: 'warn',
     base: './',
+    define: { 'import.meta.env.HUB_URL': JSON.stringify(access.publicUrl) },
     build: { outDir: folder, emptyOutDir: true, target: 'es2022' },
   })
   const app = Fastify({
@@ -28,12 +27,15 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
     schemaErrorFormatter: wordsOf,
   })
   await app.register(staticFiles, { root: folder })
-  app.get('/hub', async () => ({ url: hub.publicUrl }))
+  // a page shows the message; `status` is 0 if the hub could not be reached
+  app.setErrorHandler((error, _request, reply) =>
+    error instanceof HubError ? reply.code(error.status || 503).send({ message: error.message }) : reply.send(error),
+  )
   const example = await loadExample(name)
   const ending = new AbortController()
   setMaxListeners(0, ending.signal) // many listeners may wait for the end, which is not a leak
   app.addHook('preClose', async () => ending.abort())
-  await example.serve(app, { hub, speed, ending: ending.signal })
+  await example.serve(app, { ...access, speed, ending: ending.signal })
   return app
 }
 

@@ -63,7 +63,7 @@ export default fp<EncapsulationOptions>(
  */
 function answerInJson(handler: RouteHandlerMethod, serializers: ReadonlyMap<number, Serializer>): RouteHandlerMethod {
   function serialize(value: unknown, reply: FastifyReply): unknown {
-    if (!isPlainObject(value)) return value // the reply, undefined, or a file of the console
+    if (!isPlainObject(value)) return value // the reply, undefined, or a file of the console or the client
     void reply.type('application/json; charset=utf-8')
     return (serializers.get(reply.statusCode) ?? JSON.stringify)(value)
   }

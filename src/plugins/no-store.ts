@@ -1,6 +1,7 @@
 /**
  * Forbids caching of the hub's answers. They depend on the token, which a shared cache does not notice in a cookie (RFC
- * 9111, 5.2.2.5). The routes of the console set another header.
+ * 9111, 5.2.2.5). The routes of files (the console, client.js) set
+ * another header.
  */
 import fp from 'fastify-plugin'
 import { NO_STORE } from '../server/no-store.js'

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { loadExample, type ExampleName } from '../../examples/shared/example.js'
-import { HubClient } from '../../examples/shared/hub-client.js'
+import { createHubAccess, type HubAccess } from '../../examples/shared/hub-access.js'
 import { buildExample } from '../../examples/shared/serve.js'
 import { freePort } from '../helper/free-port.js'
 import { networkTo, type Network } from '../helper/network.js'
@@ -18,7 +18,7 @@ export interface RunningExample {
   /** The network between browsers and the hub. The example's server reaches the hub directly. */
   readonly network: Network
   /** For publishing past the example's own server. */
-  readonly client: HubClient
+  readonly client: HubAccess['hub']
   /** Ends only the example's server. */
   stop(): Promise<void>
   /** Restarts the example's server at the same address. */
@@ -49,18 +49,18 @@ export async function startExample(
     ...settings,
   })
   const network = await networkTo(t, hub.url)
-  const clientWith = (secret: string) => new HubClient(hub.url, secret, network.url)
-  let client = clientWith(SECRET)
+  const accessWith = (secret: string) => createHubAccess(hub.url, secret, network.url)
+  let access = accessWith(SECRET)
   let app: FastifyInstance | undefined
   const stop = async () => app?.close()
   t.teardown(stop)
   async function start(): Promise<void> {
-    app = await buildExample(name, client, speed)
+    app = await buildExample(name, access, speed)
     await app.listen({ host: '127.0.0.1', port })
   }
   async function restartWith(secret: string): Promise<void> {
     await Promise.all([stop(), hub.kill()])
-    client = clientWith(secret)
+    access = accessWith(secret)
     await hub.start({ FANFARE_JWT_SECRET: secret })
     await start()
   }
@@ -70,7 +70,7 @@ export async function startExample(
     hub,
     network,
     get client() {
-      return client
+      return access.hub
     },
     stop,
     start,

@@ -1,19 +1,20 @@
 /** The common parts of the pages: the title, the state of the stream, and a button to reconnect. */
 import type { ReactNode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { WORDS } from '../status.js'
-import type { EventStream } from './use-event-stream.js'
+import { reasonOf, statusOf, WORDS } from '../status.js'
+import type { TopicEvents } from './use-topic.js'
 
 interface PageProps {
   title: string
   intro: string
-  stream: EventStream<unknown>
+  stream: TopicEvents<unknown>
   /** The number of clients of the hub; `undefined` if it is unknown. */
   clients?: number | undefined
   children: ReactNode
 }
 
-export function Page({ title, intro, stream: { status, connect }, clients, children }: PageProps) {
+export function Page({ title, intro, stream: { state, connect }, clients, children }: PageProps) {
+  const status = statusOf(state)
   return (
     <main>
       <header>
@@ -30,7 +31,7 @@ export function Page({ title, intro, stream: { status, connect }, clients, child
       <p className="intro">{intro}</p>
       {status === 'ended' && (
         <div className="error actions notice" role="alert">
-          <span>The stream from the hub has ended: no new events arrive.</span>
+          <span>No new events arrive. {reasonOf(state)}</span>
           <button type="button" className="quiet" onClick={connect}>
             Connect again
           </button>
@@ -42,9 +43,11 @@ export function Page({ title, intro, stream: { status, connect }, clients, child
 }
 
 /** The text of an empty page: no event has arrived yet, or there are no events. */
-export function Empty({ stream: { status, events }, children }: { stream: EventStream<unknown>; children: ReactNode }) {
-  if (events) return <p className="empty">{children}</p>
-  return <p className="empty">{status === 'ended' ? 'Nothing has come from the hub.' : 'Waiting for the hub…'}</p>
+export function Empty({ stream: { state }, children }: { stream: TopicEvents<unknown>; children: ReactNode }) {
+  if (state.status === 'live') return <p className="empty">{children}</p>
+  return (
+    <p className="empty">{state.status === 'closed' ? 'Nothing has come from the hub.' : 'Waiting for the hub…'}</p>
+  )
 }
 
 /** Draws a page into the document. */

@@ -23,7 +23,7 @@ export function PostForm({ to, button, children }: PostFormProps) {
     if (pending.current.json !== json) pending.current = { json, key: crypto.randomUUID() }
     setSending(true)
     try {
-      await ask(to, { body, key: pending.current.key })
+      await ask(to, body, { key: pending.current.key })
       pending.current = { json: '', key: '' }
       setError('')
       if (JSON.stringify(valuesOf(form)) === json) form.reset() // keep what the user has typed meanwhile

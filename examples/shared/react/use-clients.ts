@@ -1,6 +1,6 @@
 /** The number of clients of the hub. */
+import type { HubState } from 'fanfare-client'
 import { useEffect, useState } from 'react'
-import type { Status } from '../status.js'
 
 /** The interval between two requests, in milliseconds. */
 const EVERY = 2_000
@@ -9,10 +9,10 @@ const EVERY = 2_000
  * Polls the example's server (`GET /status`) while the page is visible, and at once when the status of the page's
  * stream changes. It does not ask the hub itself: a browser opens only six HTTP/1.1 connections per server, and streams
  * in six tabs use all of them.
- * @param status the status of the page's stream
+ * @param state the state of the page's stream
  * @returns `undefined` while the number is unknown
  */
-export function useClients(status: Status): number | undefined {
+export function useClients({ status }: HubState): number | undefined {
   const [clients, setClients] = useState<number>()
 
   useEffect(() => {

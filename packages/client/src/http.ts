@@ -4,7 +4,7 @@ import { createTokenSource, type TokenSource } from './token.js'
 import type { ConnectOptions, HubRequest } from './types.js'
 
 /** The time limit of a request that is not a stream, in milliseconds. */
-const TIME_LIMIT = 15_000
+export const TIME_LIMIT = 15_000
 
 export interface Http {
   /** The hub's URL, with a slash at the end. */
@@ -71,7 +71,7 @@ export function createHttp(address: string, options: ConnectOptions): Http {
       // Not `AbortSignal.any`, which browsers of 2023 lack, and whose result Node.js 20 may collect as garbage.
       const limit = new AbortController()
       const abort = (): void => limit.abort()
-      const timer = setTimeout(abort, TIME_LIMIT)
+      const timer = setTimeout(abort, request.timeout ?? TIME_LIMIT)
       request.signal?.addEventListener('abort', abort)
       try {
         request.signal?.throwIfAborted()

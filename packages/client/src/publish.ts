@@ -1,12 +1,12 @@
 /** Publishes an event. The request is repeated while the hub does not answer, and the event is stored once. */
 import { backoff, delay } from './backoff.js'
 import { isFinal, HubError } from './errors.js'
-import type { Http } from './http.js'
+import { TIME_LIMIT, type Http } from './http.js'
 import type { NewEvent, PublishOptions, Receipt } from './types.js'
 
 /**
- * How long a request is repeated by default, in milliseconds. The hub remembers publisher ids for 120 s by default
- * (`FANFARE_DEDUP_WINDOW`), also those of events that are trimmed at once.
+ * How long the hub has to take an event by default, in milliseconds. The hub remembers publisher ids for 120 s by
+ * default (`FANFARE_DEDUP_WINDOW`), also those of events that are trimmed at once.
  */
 const TIMEOUT = 60_000
 /** The wait after the first failure, in milliseconds. */
@@ -25,7 +25,8 @@ export async function publish(
     try {
       return await http.request<Receipt>('POST', `topics/${encodeURIComponent(topic)}/events`, {
         body,
-        ...(signal && { signal }),
+        signal,
+        timeout: Math.max(0, Math.min(TIME_LIMIT, until - performance.now())),
       })
     } catch (error) {
       signal?.throwIfAborted()

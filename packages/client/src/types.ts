@@ -150,7 +150,10 @@ export interface NewEvent {
 
 export interface PublishOptions {
   signal?: AbortSignal | undefined
-  /** How long a request is repeated while the hub does not answer, in milliseconds. Default: 60,000. */
+  /**
+   * How long the hub has to take the event, in milliseconds. The request is repeated meanwhile. Default: 60,000;
+   * `Infinity`: until the signal is aborted.
+   */
   timeout?: number
 }
 
@@ -179,6 +182,8 @@ export interface HubRequest {
   /** Sent as JSON. */
   body?: unknown
   signal?: AbortSignal | undefined
+  /** How long the hub has to answer, in milliseconds. Default: 15,000. */
+  timeout?: number
   headers?: Record<string, string>
 }
 

@@ -2,6 +2,7 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import type { Sample } from '../../../examples/metrics/server.js'
+import { newest as newestIn } from '../../../examples/shared/hub-access.js'
 import { poll } from '../../helper/deadline.js'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
 import { goOffline, goOnline, hasStatus, looksWell, startExample, visit, type RunningExample } from '../example.js'
@@ -75,7 +76,7 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await example.hub.kill()
     const killed = Date.now()
     await example.hub.start()
-    const latest = async () => (await example.client.last('metrics', 1))[0]?.data as Sample
+    const latest = async () => (await newestIn<Sample>(example.client, 'metrics', 1))[0]!.data
     await poll(
       async () => ((await latest()).time > killed ? true : undefined),
       () => 'no sample arrives after the outage',

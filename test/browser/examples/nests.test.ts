@@ -166,11 +166,18 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   })
 
   await t.test('a refused stream is reported, and can be opened again', async (t) => {
-    await page.route('**/topics/**', (route) => route.fulfill({ status: 403 }))
+    await page.route('**/events?*', (route) =>
+      route.fulfill({
+        status: 403,
+        headers: { 'access-control-allow-origin': '*' },
+        json: { code: 'not-granted', detail: 'The stream is not allowed.' },
+      }),
+    )
     await page.reload()
     await hasStatus(page, 'Not connected')
+    await page.getByRole('alert').filter({ hasText: 'The stream is not allowed.' }).waitFor()
     await looksWell(t, page, 'nests-refused')
-    await page.unroute('**/topics/**')
+    await page.unroute('**/events?*')
     await page.getByLabel('Momma').fill('Lark')
     await page.getByRole('button', { name: 'Connect again' }).click()
     await shows(t, page, found)

@@ -68,7 +68,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
 
   async function publishOne(): Promise<void> {
     const data = { from: 'bob', text: `number ${published + 1}`, time: new Date().toISOString() }
-    await example.client.publish('users.ann.notifications', { type: 'notification', data }, { maxWait: TIMEOUT })
+    await example.client.publish('users.ann.notifications', { type: 'notification', data }, { timeout: TIMEOUT })
     published++
   }
 
@@ -190,7 +190,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     },
   )
 
-  await t.test('a reload keeps the user, and signing out applies to all tabs', async (t) => {
+  await t.test('a reload keeps the user, and signing out applies to all tabs', async () => {
     await page.reload()
     await shows(page, `bob: number ${published}`)
     const tab = await page.context().newPage()
@@ -199,10 +199,6 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Your name').waitFor()
     await tab.getByLabel('Your name').waitFor()
-    t.strictSame(
-      (await page.context().cookies()).map(({ name }) => name),
-      [],
-    )
     await tab.close()
   })
 })

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Locator, Page } from 'playwright-core'
 import t from 'tap'
 import type { JobEvent } from '../../../examples/progress/job.js'
+import { newest } from '../../../examples/shared/hub-access.js'
 import { poll } from '../../helper/deadline.js'
 import { freePort } from '../../helper/free-port.js'
 import { request, type History } from '../../helper/http.js'
@@ -45,7 +46,9 @@ async function processOf(job: Locator): Promise<number> {
 
 /** Returns the events of a job in the hub, oldest first. */
 async function eventsOf({ client }: RunningExample, name: string): Promise<JobEvent[]> {
-  return (await client.last('jobs.*', 1_000)).map(({ data }) => data as JobEvent).filter((event) => event.name === name)
+  return (await newest<JobEvent>(client, 'jobs.*', 1_000))
+    .map(({ data }) => data)
+    .filter((event) => event.name === name)
 }
 
 /** Waits until a process has ended. */
