@@ -2,7 +2,7 @@
 import { append } from './append.js'
 import { connectStorm } from './connect-storm.js'
 import { fanoutFlood } from './fanout-flood.js'
-import { fanoutPaced } from './fanout-paced.js'
+import { fanoutPaced, firstMinute } from './fanout-paced.js'
 import { idle } from './idle.js'
 import { many } from './many.js'
 import { manyTopics } from './many-topics.js'
@@ -16,6 +16,7 @@ import { startUp } from './start-up.js'
 
 export const scenarios: Scenario[] = [
   fanoutPaced,
+  firstMinute,
   fanoutFlood,
   manyTopics,
   append,
