@@ -39,8 +39,15 @@ export function SearchBox() {
       else
         void find(wanted, left.signal).then((found) => {
           if (left.signal.aborted) return
+          // an arrow key may have chosen a result before these results came
+          const kept = chosen.value > 0 ? results.value[chosen.value] : undefined
           results.value = found
-          chosen.value = 0
+          chosen.value = kept
+            ? Math.max(
+                0,
+                found.findIndex((one) => one.kind === kept.kind && one.name === kept.name),
+              )
+            : 0
         })
     }, TYPING)
     return () => {
