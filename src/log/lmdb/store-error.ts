@@ -15,8 +15,11 @@ export class SameProcessIdError extends StoreError {
   }
 }
 
-/** LMDB's errors if another process has registered the id of this one as that of a reader. */
-const ID_TAKEN = /No transaction to renew|No current read transaction/
+/**
+ * The errors of lmdb if another process has registered the id of this one as that of a reader. In the last case, lmdb
+ * has tried in vain to begin a transaction, and goes on without one.
+ */
+const ID_TAKEN = /No transaction to renew|No current read transaction|of null \(reading '(address|use)'\)/
 
 export const REMEDY = 'Restore a backup, or move the folder away to begin with an empty log.'
 
