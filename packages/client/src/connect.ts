@@ -143,8 +143,9 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       Object.values(begin).some((value) => value !== undefined) ? begin : undefined,
       {
         onHandled({ id }) {
-          if (id !== null) void acknowledger?.then((acknowledge) => acknowledge(id))
+          if (id !== null) void acknowledger?.then(({ acknowledge }) => acknowledge(id))
         },
+        onReopened: () => void acknowledger?.then(({ reopened }) => reopened()),
         onGap(gap) {
           for (const listener of listeners.gap) listener({ ...gap, patterns })
         },

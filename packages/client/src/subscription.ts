@@ -33,6 +33,8 @@ export interface InnerOptions extends SubscribeOptions {
 
 export interface SubscriptionLink {
   onHandled(event: HubEvent): void
+  /** The shared stream is another one. */
+  onReopened(): void
   /** Takes a gap that no option takes. */
   onGap(gap: Gap): void
   /** @returns whether there is a listener */
@@ -237,6 +239,7 @@ export function createSubscription(
       needsSnapshot = true
     },
     reopened() {
+      link.onReopened()
       if (isAttached && reloads) delivery.load(cursor)
     },
     take(event) {
