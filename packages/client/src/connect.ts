@@ -2,8 +2,8 @@
 import { isCursor } from './cursor.js'
 import { createHttp } from './http.js'
 import { iterate, type EventsOptions } from './iterate.js'
+import { later } from './later.js'
 import { createLane, hasRoom, type Lane } from './lane.js'
-import { publish } from './publish.js'
 import { createSharedStream, IDLE } from './shared-stream.js'
 import type { Query } from './stream.js'
 import { createSubscription, type InnerOptions } from './subscription.js'
@@ -118,8 +118,8 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     const { cursor, from, replay } = options
     const acknowledger =
       cursor !== undefined && options.acknowledge !== 'manual'
-        ? import('./acknowledge.js').then((module) =>
-            module.createAcknowledger(
+        ? later(() => import('./acknowledge.js'), { timeout: Infinity }).then(({ createAcknowledger }) =>
+            createAcknowledger(
               http,
               cursor,
               (error) => subscription.fail(error),
@@ -168,7 +168,9 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     onChange?: (subjects: Present[]) => void,
     options?: SubscribeOptions,
   ): Stop | Promise<Present[]> {
-    const list = import('./presence.js').then(({ createPresenceList }) => createPresenceList(http, topic, onChange))
+    const list = later(() => import('./presence.js'), { timeout: onChange ? Infinity : 0 }).then(
+      ({ createPresenceList }) => createPresenceList(http, topic, onChange),
+    )
     if (!onChange) return list.then(({ load }) => load())
     return subscribe<never>(topic, async (event) => (await list).take(event), {
       ...options,
@@ -193,7 +195,10 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     subscribe,
     events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) =>
       iterate<Data>((handler, inner) => subscribe(patterns, handler, inner), options),
-    publish: (topic, event, options) => publish(http, topic, event, options),
+    async publish(topic, event, options) {
+      const { publish } = await later(() => import('./publish.js'), { timeout: 60_000, ...options })
+      return publish(http, topic, event, options)
+    },
     presence,
     async acknowledge(name, id) {
       await http.request('PUT', `cursors/${encodeURIComponent(name)}`, { body: { id } })

@@ -14,7 +14,7 @@
  * that has been read already.
  */
 import { createDelivery } from './delivery.js'
-import { reaches } from './cursor.js'
+import { furthest, reaches } from './cursor.js'
 import { report } from './errors.js'
 import type { Lane } from './lane.js'
 import type { Block } from './parser.js'
@@ -134,7 +134,7 @@ export function createSubscription(
 
   /** Delivers an event that lies behind the position. Leaves the stream if the queue is full. */
   function deliver(event: HubEvent): void {
-    if (over || isParked || (event.id !== null && reaches(cursor, event.id))) return
+    if (over || isParked || reaches(cursor, event.id)) return
     if (delivery.isFull()) {
       self.leave()
       isParked = true
@@ -162,7 +162,7 @@ export function createSubscription(
       tellGap(content as Gap)
     } else if (name === END) self.finish((content as { status?: string }).status)
     if (!reader) return // it has been parked, or has ended
-    if (id !== undefined && !reaches(cursor, id)) cursor = id
+    cursor = furthest(cursor, id)
     if (name !== OPEN && readerState.status === 'live' && reaches(cursor, mark)) changeOver(reader)
   }
 
@@ -204,6 +204,13 @@ export function createSubscription(
     lane.changed()
   }
 
+  /** Closes, and drops what waits for the handler. */
+  function abandon(state: HubState): void {
+    close(state)
+    delivery.stop()
+    self.update()
+  }
+
   const self: Subscription = {
     patterns,
     isWaiting: () => !over && !isParked,
@@ -228,7 +235,7 @@ export function createSubscription(
       self.update()
     },
     leave() {
-      if (isAttached && !reaches(cursor, lane.cursor)) cursor = lane.cursor
+      if (isAttached) cursor = furthest(cursor, lane.cursor)
       isAttached = false
       mark = undefined
       heldBack = []
@@ -271,9 +278,7 @@ export function createSubscription(
     },
     fail(error) {
       if (over) return
-      close({ status: 'closed', reason: 'refused', error })
-      delivery.stop()
-      self.update()
+      abandon({ status: 'closed', reason: 'refused', error })
       tell(error)
     },
     update() {
@@ -285,9 +290,7 @@ export function createSubscription(
     stop() {
       if (over && !isDraining) return
       isDraining = false
-      close({ status: 'closed', reason: 'stopped' })
-      delivery.stop()
-      self.update()
+      abandon({ status: 'closed', reason: 'stopped' })
     },
   }
   return self
