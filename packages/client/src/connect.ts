@@ -82,8 +82,7 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
 
   function onLaneState(): void {
     const states = [...lanes.values()].map((lane) => lane.state)
-    const status = WORST.find((one) => states.some((other) => other.status === one))
-    const now = states.find((one) => one.status === status) ?? IDLE
+    const [now = IDLE] = WORST.flatMap((status) => states.find((one) => one.status === status) ?? [])
     if (now === state) return
     state = now
     for (const listener of listeners.state) listener(now)
@@ -98,10 +97,12 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     for (let n = 0; ; n++) {
       const key = JSON.stringify([query, cursor, n])
       const known = lanes.get(key)
-      if (cursor !== undefined && known && known.subscriptions.size > 0)
-        throw new TypeError(`The named cursor "${cursor}" has a subscription already.`)
-      if (known && hasRoom(known, patterns)) return known
-      if (known) continue
+      if (known) {
+        if (cursor !== undefined && known.subscriptions.size > 0)
+          throw new TypeError(`The named cursor "${cursor}" is in use.`)
+        if (hasRoom(known, patterns)) return known
+        continue
+      }
       const isAlone = options.tabs === false || cursor !== undefined
       const lane = createLane(http, query, isAlone ? createSharedStream : shareAmongTabs(key), onLaneState)
       lanes.set(key, lane)

@@ -62,6 +62,6 @@ export async function openBody(http: Http, path: string, signal: AbortSignal): P
   const { status, body, headers } = await http.open(path, signal)
   if (status === 204) throw new Complete()
   if (!body || !headers.get('content-type')?.startsWith('text/event-stream'))
-    throw new HubError('not-a-hub', 404, `${http.url} is not a hub: it answers without an event stream.`)
+    throw new HubError('not-a-hub', 404, `${http.url} is no hub: it sends no event stream.`)
   return body
 }
