@@ -1,7 +1,7 @@
 /** The client of a hub. */
 import { isCursor } from './cursor.js'
 import { createHttp } from './http.js'
-import { iterate, type EventsOptions } from './iterate.js'
+import type { EventsOptions } from './iterate.js'
 import { later } from './later.js'
 import { createLane, hasRoom, type Lane } from './lane.js'
 import { createSharedStream, IDLE } from './shared-stream.js'
@@ -162,6 +162,29 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     return () => subscription.stop()
   }
 
+  /** Subscribes at once. The first event waits until the loop is loaded. */
+  function openLoop<Data>(
+    patterns: string | readonly string[],
+    { signal, ...options }: EventsOptions,
+  ): AsyncIterator<HubEvent<Data>, undefined> {
+    let stop: Stop = () => undefined
+    const loop = later(() => import('./iterate.js'), { timeout: Infinity }).then(({ createLoop }) =>
+      createLoop<Data>(() => stop(), signal),
+    )
+    stop = subscribe<Data>(patterns, async (event) => (await loop).take(event), {
+      ...options,
+      onState: (state) => void loop.then(({ onState }) => onState(state)),
+      onError: (error) => void loop.then(({ onError }) => onError(error)),
+    })
+    return {
+      next: async () => (await loop).next(),
+      async return() {
+        stop()
+        return (await loop).return()
+      },
+    }
+  }
+
   function presence(topic: string): Promise<Present[]>
   function presence(topic: string, onChange: (subjects: Present[]) => void, options?: SubscribeOptions): Stop
   function presence(
@@ -194,8 +217,9 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       return () => void listeners[name].delete(listener)
     },
     subscribe,
-    events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) =>
-      iterate<Data>((handler, inner) => subscribe(patterns, handler, inner), options),
+    events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) => ({
+      [Symbol.asyncIterator]: () => openLoop<Data>(patterns, options),
+    }),
     async publish(topic, event, options) {
       const { publish } = await later(() => import('./publish.js'), { timeout: 60_000, ...options })
       return publish(http, topic, event, options)
