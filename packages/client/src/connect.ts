@@ -1,9 +1,9 @@
 /** The client of a hub. */
 import { isCursor } from './cursor.js'
 import { createHttp } from './http.js'
-import { iterate, type EventsOptions } from './iterate.js'
+import type { EventsOptions } from './iterate.js'
+import { later } from './later.js'
 import { createLane, hasRoom, type Lane } from './lane.js'
-import { publish } from './publish.js'
 import { createSharedStream, IDLE } from './shared-stream.js'
 import type { Query } from './stream.js'
 import { createSubscription, type InnerOptions } from './subscription.js'
@@ -82,8 +82,7 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
 
   function onLaneState(): void {
     const states = [...lanes.values()].map((lane) => lane.state)
-    const status = WORST.find((one) => states.some((other) => other.status === one))
-    const now = states.find((one) => one.status === status) ?? IDLE
+    const [now = IDLE] = WORST.flatMap((status) => states.find((one) => one.status === status) ?? [])
     if (now === state) return
     state = now
     for (const listener of listeners.state) listener(now)
@@ -98,10 +97,12 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     for (let n = 0; ; n++) {
       const key = JSON.stringify([query, cursor, n])
       const known = lanes.get(key)
-      if (cursor !== undefined && known && known.subscriptions.size > 0)
-        throw new TypeError(`The named cursor "${cursor}" has a subscription already.`)
-      if (known && hasRoom(known, patterns)) return known
-      if (known) continue
+      if (known) {
+        if (cursor !== undefined && known.subscriptions.size > 0)
+          throw new TypeError(`The named cursor "${cursor}" is in use.`)
+        if (hasRoom(known, patterns)) return known
+        continue
+      }
       const isAlone = options.tabs === false || cursor !== undefined
       const lane = createLane(http, query, isAlone ? createSharedStream : shareAmongTabs(key), onLaneState)
       lanes.set(key, lane)
@@ -118,8 +119,8 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     const { cursor, from, replay } = options
     const acknowledger =
       cursor !== undefined && options.acknowledge !== 'manual'
-        ? import('./acknowledge.js').then((module) =>
-            module.createAcknowledger(
+        ? later(() => import('./acknowledge.js'), { timeout: Infinity }).then(({ createAcknowledger }) =>
+            createAcknowledger(
               http,
               cursor,
               (error) => subscription.fail(error),
@@ -143,8 +144,9 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       Object.values(begin).some((value) => value !== undefined) ? begin : undefined,
       {
         onHandled({ id }) {
-          if (id !== null) void acknowledger?.then((acknowledge) => acknowledge(id))
+          if (id !== null) void acknowledger?.then(({ acknowledge }) => acknowledge(id))
         },
+        onReopened: () => void acknowledger?.then(({ reopened }) => reopened()),
         onGap(gap) {
           for (const listener of listeners.gap) listener({ ...gap, patterns })
         },
@@ -160,6 +162,29 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     return () => subscription.stop()
   }
 
+  /** Subscribes at once. The first event waits until the loop is loaded. */
+  function openLoop<Data>(
+    patterns: string | readonly string[],
+    { signal, ...options }: EventsOptions,
+  ): AsyncIterator<HubEvent<Data>, undefined> {
+    let stop: Stop = () => undefined
+    const loop = later(() => import('./iterate.js'), { timeout: Infinity }).then(({ createLoop }) =>
+      createLoop<Data>(() => stop(), signal),
+    )
+    stop = subscribe<Data>(patterns, async (event) => (await loop).take(event), {
+      ...options,
+      onState: (state) => void loop.then(({ onState }) => onState(state)),
+      onError: (error) => void loop.then(({ onError }) => onError(error)),
+    })
+    return {
+      next: async () => (await loop).next(),
+      async return() {
+        stop()
+        return (await loop).return()
+      },
+    }
+  }
+
   function presence(topic: string): Promise<Present[]>
   function presence(topic: string, onChange: (subjects: Present[]) => void, options?: SubscribeOptions): Stop
   function presence(
@@ -167,7 +192,9 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     onChange?: (subjects: Present[]) => void,
     options?: SubscribeOptions,
   ): Stop | Promise<Present[]> {
-    const list = import('./presence.js').then(({ createPresenceList }) => createPresenceList(http, topic, onChange))
+    const list = later(() => import('./presence.js'), { timeout: onChange ? Infinity : 0 }).then(
+      ({ createPresenceList }) => createPresenceList(http, topic, onChange),
+    )
     if (!onChange) return list.then(({ load }) => load())
     return subscribe<never>(topic, async (event) => (await list).take(event), {
       ...options,
@@ -190,9 +217,13 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       return () => void listeners[name].delete(listener)
     },
     subscribe,
-    events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) =>
-      iterate<Data>((handler, inner) => subscribe(patterns, handler, inner), options),
-    publish: (topic, event, options) => publish(http, topic, event, options),
+    events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) => ({
+      [Symbol.asyncIterator]: () => openLoop<Data>(patterns, options),
+    }),
+    async publish(topic, event, options) {
+      const { publish } = await later(() => import('./publish.js'), { timeout: 60_000, ...options })
+      return publish(http, topic, event, options)
+    },
     presence,
     async acknowledge(name, id) {
       await http.request('PUT', `cursors/${encodeURIComponent(name)}`, { body: { id } })

@@ -93,7 +93,7 @@ export function createDelivery(
   }
 
   function handle(event: HubEvent): unknown {
-    if (event.id !== null && reaches(covered, event.id)) return
+    if (reaches(covered, event.id)) return
     const result = handler(event as HubEvent<never>)
     if (!isThenable(result)) return link.onHandled(event)
     return result.then(() => link.onHandled(event))

@@ -13,9 +13,6 @@ export interface HubErrorOptions extends ErrorOptions {
   errors?: readonly ProblemDetail[] | undefined
 }
 
-/** The code of an error if the hub has not answered. */
-export const UNREACHABLE = 'unreachable'
-
 /** A refusal of the hub (problem details, RFC 9457), or the failure to reach it. The message is the hub's detail. */
 export class HubError extends Error {
   override name = 'HubError'
@@ -39,6 +36,11 @@ export class HubError extends Error {
   get isFinal(): boolean {
     return this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429
   }
+}
+
+/** Returns the error of a request that has no answer. */
+export function unreachable(cause: unknown): HubError {
+  return new HubError('unreachable', 0, 'The hub cannot be reached.', { cause })
 }
 
 /** Whether repeating what has failed is of no use. */

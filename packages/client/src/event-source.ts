@@ -16,7 +16,8 @@ export async function readEventSource(
   signal: AbortSignal,
   { onBlock, onActivity }: StreamListeners,
 ): Promise<void> {
-  const source = new EventSource(http.url + path, { withCredentials: http.options.cookies ?? false })
+  const { cookies = false } = http.options
+  const source = new EventSource(http.url + path + (await ticketFor(http)), { withCredentials: cookies })
   let hasOpened = false as boolean // set by a listener
   await new Promise<void>((resolve) => {
     source.onopen = () => {
@@ -39,4 +40,11 @@ export async function readEventSource(
   } finally {
     asking.abort()
   }
+}
+
+/** Returns a query with a new ticket if there is a token, since an EventSource sends no header. @throws HubError */
+async function ticketFor({ options, tokens, request }: Http): Promise<string> {
+  if (options.tickets || (await tokens.get()) === undefined) return ''
+  const { ticket } = await request<{ ticket: string }>('POST', 'tickets')
+  return `&ticket=${encodeURIComponent(ticket)}`
 }

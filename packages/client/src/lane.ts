@@ -2,7 +2,7 @@
  * The subscriptions that share one stream. Those with other parameters of the stream, such as `slow: 'latest'`, have
  * another lane.
  */
-import { reaches } from './cursor.js'
+import { furthest, reaches } from './cursor.js'
 import type { HubError } from './errors.js'
 import type { Http } from './http.js'
 import type { Block } from './parser.js'
@@ -47,14 +47,10 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
     each((subscription) => {
       if (isBehind || !subscription.patterns.every((pattern) => lane.held.has(pattern))) subscription.leave()
     })
-    advance(id)
+    lane.cursor = furthest(lane.cursor, id)
     if (isNew) each((subscription) => subscription.reopened())
     for (const subscription of inUrl) subscription.attach()
     inUrl = []
-  }
-
-  function advance(id: string | undefined): void {
-    if (id !== undefined && !reaches(lane.cursor, id)) lane.cursor = id
   }
 
   const lane: Lane = {
@@ -89,7 +85,7 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
             subscription.finish(status)
         })
       } else if (name === undefined) each((subscription) => subscription.take(content as HubEvent))
-      advance(id)
+      lane.cursor = furthest(lane.cursor, id)
       if (name === OPEN || name === LIVE) each((subscription) => subscription.settle())
     },
     onState(state: HubState) {

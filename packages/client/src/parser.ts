@@ -31,10 +31,8 @@ export function createParser(
       block = {}
       return
     }
-    const colon = line.indexOf(':')
-    if (colon === 0) return // a comment
-    const field = colon < 0 ? line : line.slice(0, colon)
-    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    const [field = ''] = line.split(':', 1) // that of a comment is empty
+    const value = line.slice(field.length + 1).replace(/^ /, '')
     if (field === 'data') block.data = block.data === undefined ? value : `${block.data}\n${value}`
     else if (field === 'event') block.event = value
     else if (field === 'id') {

@@ -1,7 +1,8 @@
 /** Publishes an event. The request is repeated while the hub does not answer, and the event is stored once. */
 import { backoff, delay } from './backoff.js'
 import { isFinal, HubError } from './errors.js'
-import { TIME_LIMIT, type Http } from './http.js'
+import type { Http } from './http.js'
+import { TIME_LIMIT } from './request.js'
 import type { NewEvent, PublishOptions, Receipt } from './types.js'
 
 /**

@@ -1,5 +1,5 @@
 /** Keeps a stream open: reads it, waits, and opens it again from the last id, until the hub refuses it for good. */
-import { backoff } from './backoff.js'
+import { backoff, delay } from './backoff.js'
 import { isFinal, HubError } from './errors.js'
 import type { Http } from './http.js'
 import type { Block } from './parser.js'
@@ -103,7 +103,7 @@ export function openReader(http: Http, link: ReaderLink): Reader {
       }
       isTold = ending.retryIn !== undefined
       // the stream was dead already while its silence was measured
-      if (ending.reason !== 'silence' || failures > 0) await wait({ ...ending, retryIn: ending.retryIn ?? nextWait() })
+      if (ending.reason !== 'silence' || failures > 0) await wait(ending, ending.retryIn ?? nextWait())
       failures++
     }
   }
@@ -114,16 +114,12 @@ export function openReader(http: Http, link: ReaderLink): Reader {
     return failures === 0 ? Math.min(retry, ceiling ?? Infinity) : backoff(retry, failures, ceiling)
   }
 
-  function wait(state: HubState): Promise<void> {
-    return new Promise((resolve) => {
-      proceed = () => {
-        proceed = undefined
-        clearTimeout(timer)
-        resolve()
-      }
-      const timer = setTimeout(proceed, state.retryIn)
-      link.onState(state)
-    })
+  async function wait(state: HubState, ms: number): Promise<void> {
+    const waiting = new AbortController()
+    proceed = () => waiting.abort()
+    link.onState({ ...state, retryIn: ms })
+    await delay(ms, waiting.signal)
+    proceed = undefined
   }
 
   function restart(): void {

@@ -1,17 +1,15 @@
 /**
- * The stream of a lane: one connection for all its subscriptions. Its topics change without a reconnect
- * (`PATCH /connections/{id}`), and its token is renewed before it expires (`PUT /connections/{id}/token`).
+ * The stream of a lane: one connection for all its subscriptions. Its topics and its token
+ * change without a reconnect (`changes.ts`).
  */
-import { backoff, delay } from './backoff.js'
-import { isFinal, type HubError } from './errors.js'
+import type { Changes } from './changes.js'
+import type { HubError } from './errors.js'
 import type { Http } from './http.js'
+import { later } from './later.js'
 import type { Block } from './parser.js'
 import { LIVE, OPEN, openReader, type Reader } from './reader.js'
 import type { Query } from './stream.js'
 import type { HubState } from './types.js'
-
-/** The wait after a change of topics that has failed, in milliseconds. */
-const RETRY = 1_000
 
 /** What a stream is for, and who takes its blocks. */
 export interface StreamUser {
@@ -43,19 +41,29 @@ export interface SharedStream {
 
 export const IDLE: HubState = { status: 'closed', reason: 'idle' }
 
-export function createSharedStream(http: Http, user: StreamUser): SharedStream {
-  const { options } = http
-  let reader: Reader | undefined
-  let connection = ''
+/** The state of a stream. */
+export interface OpenStream {
+  reader: Reader | undefined
+  /** The id of the connection. */
+  connection: string
   /** The topics that the stream has, or will have by the hub's answer. */
-  let held = user.held
+  held: ReadonlySet<string>
+  isLive: boolean
+}
+
+export function createSharedStream(http: Http, user: StreamUser): SharedStream {
+  const stream: OpenStream = { reader: undefined, connection: '', held: user.held, isLive: false }
   let asked: string[] = []
-  let isLive = false
-  let isChanging = false
   let isSyncing = false
   let renewing = new AbortController()
-  /** A ticket opens streams only, and a stream without a subject cannot be changed. */
-  let canChange = !options.tickets && Boolean(options.token ?? options.cookies)
+  let changes: Promise<Changes> | undefined
+
+  /** What changes an open stream is loaded for the first change. */
+  function loadChanges(): Promise<Changes> {
+    return (changes ??= later(() => import('./changes.js'), { timeout: Infinity }).then(({ createChanges }) =>
+      createChanges(http, user, stream),
+    ))
+  }
 
   /**
    * A stream that resumes asks for the topics that it had: at its cursor, topics that are new would begin in the past.
@@ -63,82 +71,48 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
    */
   function query(): Query {
     const wanted = user.wanted()
-    const known = wanted.filter((pattern) => user.cursor !== undefined && held.has(pattern))
+    const known = wanted.filter((pattern) => user.cursor !== undefined && stream.held.has(pattern))
     asked = known.length > 0 ? known : wanted
     return { ...user.query, topic: asked, ...(known.length > 0 ? { lastEventId: user.cursor } : user.start()) }
   }
 
   function onBlock(block: Block): void {
     if (block.event === OPEN) {
-      const opened = JSON.parse(block.data!) as { connection: string; topics: string[] }
-      held = new Set(opened.topics)
-      if (connection !== opened.connection) {
-        connection = opened.connection
+      const { connection, topics } = JSON.parse(block.data!) as { connection: string; topics: string[] }
+      stream.held = new Set(topics)
+      if (stream.connection !== connection) {
+        stream.connection = connection
         keepToken()
       }
     }
     user.onBlock(block)
-    if (block.event === OPEN || block.event === LIVE) void change()
+    if (block.event === OPEN || block.event === LIVE) change()
   }
 
   function onState(state: HubState): void {
-    isLive = state.status === 'live'
+    stream.isLive = state.status === 'live'
     user.onState(state)
   }
 
   async function onOver(error: HubError | undefined): Promise<void> {
     const patterns = asked
-    reader = undefined
+    stream.reader = undefined
     if (!error) user.onComplete(patterns)
-    else if (error.status === 401 || patterns.length === 1 || !(await vet(patterns))) user.onRefused(patterns, error)
+    else if (error.status === 401 || patterns.length === 1 || !(await (await loadChanges()).refuse(patterns)))
+      user.onRefused(patterns, error)
     sync()
   }
 
-  /** Tells the user which topics the hub refuses. Resolves with `false` if it refuses none of them alone. */
-  async function vet(patterns: readonly string[]): Promise<boolean> {
-    try {
-      return await (await import('./vet.js')).vet(http, user.query, patterns, user.onRefused)
-    } catch {
-      await delay(backoff(RETRY, 0, options.maxWait))
-      return true // asked again with the next attempt
-    }
-  }
-
-  async function change(): Promise<void> {
-    if (isChanging || !isLive || !reader) return
-    const stream = reader
+  function change(): void {
     const wanted = user.wanted()
-    const subscribe = wanted.filter((pattern) => !held.has(pattern))
-    const unsubscribe = [...held].filter((pattern) => !wanted.includes(pattern))
-    if (wanted.length === 0 || subscribe.length + unsubscribe.length === 0) return
-    if (!canChange) {
-      if (subscribe.length === 0) return // the topics go with the next reconnect
-      held = new Set(wanted)
-      stream.restart()
-      return
-    }
-    isChanging = true
-    try {
-      const path = `connections/${connection}`
-      const { topics } = await http.request<{ topics: string[] }>('PATCH', path, { body: { subscribe, unsubscribe } })
-      held = new Set(topics)
-    } catch (error) {
-      if (!isFinal(error)) await delay(backoff(RETRY, 0, options.maxWait))
-      else if (error.status === 404)
-        stream.restart() // it has ended, and this side has not noticed yet
-      else if (!(await vet(subscribe))) canChange = false
-    }
-    isChanging = false
-    void change()
+    const isSame = wanted.length === stream.held.size && wanted.every((pattern) => stream.held.has(pattern))
+    if (stream.isLive && !isSame) void loadChanges().then((loaded) => loaded.change())
   }
 
   function keepToken(): void {
     renewing.abort()
     const { signal } = (renewing = new AbortController())
-    if (typeof options.token !== 'function') return
-    import('./renewal.js')
-      .then(({ keepRenewing }) => keepRenewing(http, connection, signal, () => reader?.restart()))
-      .catch(() => undefined) // without the file, the stream is opened again when its token has expired
+    if (typeof http.options.token === 'function') void loadChanges().then((loaded) => loaded.keepToken(signal))
   }
 
   function sync(): void {
@@ -147,16 +121,16 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
     queueMicrotask(() => {
       isSyncing = false
       if (user.wanted().length === 0) stop()
-      else if (reader) void change()
-      else reader = openReader(http, { query, onBlock, onState, onOver: (error) => void onOver(error) })
+      else if (stream.reader) change()
+      else stream.reader = openReader(http, { query, onBlock, onState, onOver: (error) => void onOver(error) })
     })
   }
 
   function stop(): void {
-    reader?.stop()
-    reader = undefined
-    isLive = false
-    held = new Set()
+    stream.reader?.stop()
+    stream.reader = undefined
+    stream.isLive = false
+    stream.held = new Set()
     renewing.abort()
     user.onState(IDLE)
   }

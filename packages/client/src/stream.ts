@@ -1,6 +1,7 @@
 /** Opens one event stream and reads it to its end: over `fetch`, or over the browser's EventSource. */
 import { HubError } from './errors.js'
 import type { Http } from './http.js'
+import { later } from './later.js'
 import { createParser, type Block } from './parser.js'
 
 export type Query = Record<string, string | readonly string[] | undefined>
@@ -33,7 +34,7 @@ export async function readStream(
 ): Promise<void> {
   const path = await streamPath(http, query)
   if (usesEventSource(http)) {
-    const { readEventSource } = await import('./event-source.js')
+    const { readEventSource } = await later(() => import('./event-source.js'))
     return readEventSource(http, path, signal, listeners)
   }
   const reader = (await openBody(http, path, signal)).getReader()
@@ -47,13 +48,11 @@ export async function readStream(
   }
 }
 
-/** Returns the path of a stream, with a new ticket if the token cannot travel in a header. */
+/** Returns the path of a stream, with a new ticket if the application provides tickets. */
 export async function streamPath(http: Http, query: Query): Promise<string> {
   const path = new URLSearchParams({ format: 'json' })
   for (const [name, value] of Object.entries(query)) for (const one of [value ?? []].flat()) path.append(name, one)
-  let ticket = await http.options.tickets?.()
-  if (ticket === undefined && usesEventSource(http) && (await http.tokens.get()) !== undefined)
-    ({ ticket } = await http.request<{ ticket: string }>('POST', 'tickets'))
+  const ticket = await http.options.tickets?.()
   if (ticket !== undefined) path.set('ticket', ticket)
   return `events?${path}`
 }
@@ -63,6 +62,6 @@ export async function openBody(http: Http, path: string, signal: AbortSignal): P
   const { status, body, headers } = await http.open(path, signal)
   if (status === 204) throw new Complete()
   if (!body || !headers.get('content-type')?.startsWith('text/event-stream'))
-    throw new HubError('not-a-hub', 404, `${http.url} is not a hub: it answers without an event stream.`)
+    throw new HubError('not-a-hub', 404, `${http.url} is no hub: it sends no event stream.`)
   return body
 }

@@ -14,7 +14,7 @@
  * that has been read already.
  */
 import { createDelivery } from './delivery.js'
-import { reaches } from './cursor.js'
+import { furthest, reaches } from './cursor.js'
 import { report } from './errors.js'
 import type { Lane } from './lane.js'
 import type { Block } from './parser.js'
@@ -33,6 +33,8 @@ export interface InnerOptions extends SubscribeOptions {
 
 export interface SubscriptionLink {
   onHandled(event: HubEvent): void
+  /** The shared stream is another one. */
+  onReopened(): void
   /** Takes a gap that no option takes. */
   onGap(gap: Gap): void
   /** @returns whether there is a listener */
@@ -132,7 +134,7 @@ export function createSubscription(
 
   /** Delivers an event that lies behind the position. Leaves the stream if the queue is full. */
   function deliver(event: HubEvent): void {
-    if (over || isParked || (event.id !== null && reaches(cursor, event.id))) return
+    if (over || isParked || reaches(cursor, event.id)) return
     if (delivery.isFull()) {
       self.leave()
       isParked = true
@@ -160,7 +162,7 @@ export function createSubscription(
       tellGap(content as Gap)
     } else if (name === END) self.finish((content as { status?: string }).status)
     if (!reader) return // it has been parked, or has ended
-    if (id !== undefined && !reaches(cursor, id)) cursor = id
+    cursor = furthest(cursor, id)
     if (name !== OPEN && readerState.status === 'live' && reaches(cursor, mark)) changeOver(reader)
   }
 
@@ -202,6 +204,13 @@ export function createSubscription(
     lane.changed()
   }
 
+  /** Closes, and drops what waits for the handler. */
+  function abandon(state: HubState): void {
+    close(state)
+    delivery.stop()
+    self.update()
+  }
+
   const self: Subscription = {
     patterns,
     isWaiting: () => !over && !isParked,
@@ -226,7 +235,7 @@ export function createSubscription(
       self.update()
     },
     leave() {
-      if (isAttached && !reaches(cursor, lane.cursor)) cursor = lane.cursor
+      if (isAttached) cursor = furthest(cursor, lane.cursor)
       isAttached = false
       mark = undefined
       heldBack = []
@@ -237,6 +246,7 @@ export function createSubscription(
       needsSnapshot = true
     },
     reopened() {
+      link.onReopened()
       if (isAttached && reloads) delivery.load(cursor)
     },
     take(event) {
@@ -268,9 +278,7 @@ export function createSubscription(
     },
     fail(error) {
       if (over) return
-      close({ status: 'closed', reason: 'refused', error })
-      delivery.stop()
-      self.update()
+      abandon({ status: 'closed', reason: 'refused', error })
       tell(error)
     },
     update() {
@@ -282,9 +290,7 @@ export function createSubscription(
     stop() {
       if (over && !isDraining) return
       isDraining = false
-      close({ status: 'closed', reason: 'stopped' })
-      delivery.stop()
-      self.update()
+      abandon({ status: 'closed', reason: 'stopped' })
     },
   }
   return self

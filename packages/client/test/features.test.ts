@@ -185,6 +185,56 @@ await t.test('a named cursor continues after what was handled', async (t) => {
   t.strictSame(await last.count(1), [6])
 })
 
+await t.test('an acknowledgement that failed in an outage is sent once the stream is open again', async (t) => {
+  const reviving = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
+  let isDown = false
+  const failed = new Collected<TypeError>()
+  const options = {
+    token: anyGrants(),
+    maxWait: 0,
+    async fetch(...[input, init]: Parameters<typeof fetch>) {
+      if (isDown && init?.method === 'PUT') {
+        const error = new TypeError('there is no network')
+        failed.add(error)
+        if (failed.items.length === 8) options.maxWait = Infinity // the next attempt would be a minute later
+        throw error
+      }
+      await reviving.listening()
+      return fetch(input, init)
+    },
+  }
+  const client = connect(reviving.url, options)
+  t.teardown(() => client.close())
+  const states = new States()
+  const begun = new Collected<unknown>()
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const handle = ({ data }: HubEvent): Promise<void> => {
+    begun.add(data)
+    return released
+  }
+  client.subscribe('a', handle, { cursor: 'work', onState: states.add })
+  await states.reach('live')
+  const { id } = await client.publish('a', { data: 1 })
+  await begun.count(1)
+  isDown = true
+  await reviving.kill()
+  await states.until((all) => all.at(-1)?.status !== 'live')
+  release()
+  await failed.count(8)
+  isDown = false
+  await reviving.start()
+  await poll(
+    async () => (await client.request<{ id: string }>('GET', 'cursors/work')).id === id || undefined,
+    () => 'the handled event is not acknowledged',
+  )
+  await client.publish('a', { data: 2 })
+  const reloaded = new Collected<unknown>()
+  const later = clientOf(t, reviving.url)
+  later.subscribe('a', ({ data }) => reloaded.add(data), { cursor: 'work', acknowledge: 'manual' })
+  t.equal((await reloaded.count(1))[0], 2, 'a reload does not get the handled event again')
+})
+
 await t.test('presence is a list that follows joins, leaves and reconnects', async (t) => {
   const reviving = await revivingHub(t, { FANFARE_LOG: 'memory', FANFARE_PRESENCE_GRACE: '10ms' })
   const ann = clientOf(t, reviving.url)

@@ -28,7 +28,7 @@ window.start = (url, token) => {
     const { events, state } = useEvents<number>(hub, topic, { limit: 3 })
     const { subjects } = usePresence(hub, topic)
     const refused = useSubscription(hub, 'secret', () => undefined)
-    useSubscription<number>(hub, topic, ({ data }) => setTotal(total + data))
+    useSubscription<number>(hub, topic, ({ data }) => setTotal((before) => before + data))
     return h(
       'p',
       { id: 'room' },
