@@ -21,6 +21,7 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
       'presence',
       'observe',
       'after',
+      'before',
       'limit',
       'last',
     ],
@@ -40,21 +41,23 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
       'presence',
       'observe',
       'after',
+      'before',
       'limit',
       'last',
     ],
   ],
   ['DELETE', '/topics/a/events', []],
-  ['GET', '/topics', ['prefix', 'after', 'limit']],
+  ['GET', '/topics', ['prefix', 'after', 'limit', 'search', 'activity']],
   ['GET', '/topics/a', []],
   ['GET', '/topics/a/presence', []],
-  ['GET', '/connections', ['topic', 'subject', 'limit', 'after']],
+  ['GET', '/connections', ['topic', 'subject', 'limit', 'after', 'search', 'order']],
   ['DELETE', '/connections', ['subject']],
   ['GET', '/connections/x', []],
   ['PATCH', '/connections/x', []],
   ['DELETE', '/connections/x', []],
   ['PUT', '/connections/x/token', []],
   ['GET', '/nodes', []],
+  ['GET', '/stats', ['range']],
   ['GET', '/cursors', []],
   ['GET', '/cursors/x', []],
   ['PUT', '/cursors/x', []],
@@ -69,15 +72,16 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['GET', '/health/live', []],
   ['GET', '/health/ready', []],
   ['GET', '/errors', []],
+  ['GET', '/client.js', []],
   ['GET', '/errors/not-found', []],
 ]
 
-/** Routes for probes, which may add a query to avoid caches. */
-const PROBED = ['/status', '/health/live', '/health/ready']
+/** Routes that accept any query: probes add one to avoid caches, and pages add a version. */
+const ANY_QUERY = ['/status', '/health/live', '/health/ready', '/client.js']
 
-await t.test('the routes for probes accept any query', async (t) => {
+await t.test('the routes for probes and for the client accept any query', async (t) => {
   const { app } = await openApp(t)
-  for (const path of PROBED) {
+  for (const path of ANY_QUERY) {
     for (const method of ['GET', 'HEAD'] as const)
       t.equal((await app.inject({ method, url: `${path}?_=123&_=4&topic=a..b` })).statusCode, 200, `${method} ${path}`)
   }
@@ -86,7 +90,7 @@ await t.test('the routes for probes accept any query', async (t) => {
 await t.test('every other route refuses an unknown parameter, and a repeated one', async (t) => {
   const { app, send } = await openApp(t)
   for (const [method, path, known] of ROUTES) {
-    if (PROBED.includes(path)) continue
+    if (ANY_QUERY.includes(path)) continue
     const what = `${method} ${path}`
     for (const name of ['unheard-of', ...known.map((one) => one.toUpperCase()), ...known.map((one) => `${one}[]`)]) {
       const { detail, errors } = isProblem(

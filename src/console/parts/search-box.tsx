@@ -26,29 +26,33 @@ interface Result {
 export function SearchBox() {
   const input = useRef<HTMLInputElement>(null)
   const text = useSignal('')
-  const results = useSignal<Result[]>([])
+  /** `undefined`: nothing was searched, or no answer has come yet. */
+  const results = useSignal<Result[] | undefined>(undefined)
   const chosen = useSignal(0)
   const isOpen = useSignal(false)
 
   useEffect(() => focusOnSlash(input), [])
   useEffect(() => {
     const wanted = text.value.trim()
+    if (wanted === '') {
+      results.value = undefined
+      chosen.value = 0
+      return undefined
+    }
     const left = new AbortController()
     const timer = window.setTimeout(() => {
-      if (wanted === '') results.value = []
-      else
-        void find(wanted, left.signal).then((found) => {
-          if (left.signal.aborted) return
-          // an arrow key may have chosen a result before these results came
-          const kept = chosen.value > 0 ? results.value[chosen.value] : undefined
-          results.value = found
-          chosen.value = kept
-            ? Math.max(
-                0,
-                found.findIndex((one) => one.kind === kept.kind && one.name === kept.name),
-              )
-            : 0
-        })
+      void find(wanted, left.signal).then((found) => {
+        if (left.signal.aborted) return
+        // an arrow key may have chosen a result before these results came
+        const kept = chosen.value > 0 ? results.value?.[chosen.value] : undefined
+        results.value = found
+        chosen.value = kept
+          ? Math.max(
+              0,
+              found.findIndex((one) => one.kind === kept.kind && one.name === kept.name),
+            )
+          : 0
+      })
     }, TYPING)
     return () => {
       window.clearTimeout(timer)
@@ -63,8 +67,8 @@ export function SearchBox() {
     input.current?.blur()
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    const { length } = results.value
-    const result = results.value[chosen.value]
+    const { length } = results.value ?? []
+    const result = results.value?.[chosen.value]
     if (event.key === 'ArrowDown' && length > 0) chosen.value = (chosen.value + 1) % length
     else if (event.key === 'ArrowUp' && length > 0) chosen.value = (chosen.value + length - 1) % length
     else if (event.key === 'Enter' && result) go(result)
@@ -74,7 +78,7 @@ export function SearchBox() {
     } else return
     event.preventDefault()
   }
-  const isShown = isOpen.value && text.value.trim() !== ''
+  const isShown = isOpen.value && results.value !== undefined
   return (
     <div class="search" role="search">
       <input
@@ -84,7 +88,7 @@ export function SearchBox() {
         aria-label={isAdmin.value ? 'Search topics, subjects and connections' : 'Search topics'}
         aria-expanded={isShown}
         aria-controls="results"
-        aria-activedescendant={isShown && results.value.length > 0 ? `result-${chosen.value}` : undefined}
+        aria-activedescendant={isShown && results.value?.[chosen.value] ? `result-${chosen.value}` : undefined}
         placeholder={isAdmin.value ? 'Search topics, subjects, connections' : 'Search topics'}
         value={text}
         onInput={({ currentTarget }) => {
@@ -102,7 +106,7 @@ export function SearchBox() {
       <kbd aria-hidden="true">/</kbd>
       {isShown && (
         <div class="results" id="results" role="listbox" aria-label="Results">
-          {results.value.map((result, index) => (
+          {results.value?.map((result, index) => (
             <div
               key={`${result.kind} ${result.name}`}
               id={`result-${index}`}
@@ -117,7 +121,7 @@ export function SearchBox() {
               <span class="kind">{result.kind}</span> <code>{result.name}</code>
             </div>
           ))}
-          {results.value.length === 0 && (
+          {results.value?.length === 0 && (
             <div role="option" aria-disabled="true" aria-selected={false} class="muted">
               Nothing found.
             </div>
