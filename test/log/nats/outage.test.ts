@@ -1,34 +1,12 @@
 /** A log on NATS while its server is down. */
 import { setTimeout as delay } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import type { Retention } from '../../../src/log/log.js'
-import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
+import t from 'tap'
 import type { HubError } from '../../../src/model/hub-error.js'
-import { Selection } from '../../../src/model/selection.js'
-import type { NatsOptions } from '../../../src/nats/nats-options.js'
 import { event } from '../../../src/log/contract/events.js'
 import { poll } from '../../helper/deadline.js'
 import { readFrom } from '../../helper/log.js'
 import { skipNats, startNats } from '../../helper/nats.js'
-
-const RETENTION: Retention = { events: 10_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
-const EVERYTHING = new Selection(['**'])
-
-async function open(t: Test, nats: NatsOptions, more: Partial<NatsLogOptions> = {}): Promise<NatsLog> {
-  const log = await NatsLog.open({ nats, replicas: 1, retention: RETENTION, ...more })
-  t.teardown(() => log.close())
-  return log
-}
-
-async function payloads(log: NatsLog): Promise<string[]> {
-  return (await readFrom(log, EVERYTHING, { after: 0, events: 1e6 })).events.map(({ payload }) => payload)
-}
-
-const is = (condition: () => boolean, what: string) =>
-  poll(
-    async () => (condition() ? true : undefined),
-    () => what,
-  )
+import { EVERYTHING, is, open, payloads } from './open-log.js'
 
 await t.test('without a server', { skip: skipNats }, async (t) => {
   await t.test('an append fails within its time limit, and the view has the failure', async (t) => {

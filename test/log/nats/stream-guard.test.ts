@@ -1,34 +1,12 @@
 /** A stream that is deleted, loses its newest events, or is changed by other tools. */
 import { cpSync, renameSync, rmSync } from 'node:fs'
-import t, { type Test } from 'tap'
-import type { Retention } from '../../../src/log/log.js'
-import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
+import t from 'tap'
 import { Selection } from '../../../src/model/selection.js'
-import type { NatsOptions } from '../../../src/nats/nats-options.js'
 import { event } from '../../../src/log/contract/events.js'
-import { poll } from '../../helper/deadline.js'
 import { readFrom } from '../../helper/log.js'
 import { administer, skipNats, startNats } from '../../helper/nats.js'
 import { openHubOn } from '../../hub/open-hub.js'
-
-const RETENTION: Retention = { events: 10_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
-const EVERYTHING = new Selection(['**'])
-
-async function open(t: Test, nats: NatsOptions, more: Partial<NatsLogOptions> = {}): Promise<NatsLog> {
-  const log = await NatsLog.open({ nats, replicas: 1, retention: RETENTION, ...more })
-  t.teardown(() => log.close())
-  return log
-}
-
-async function payloads(log: NatsLog): Promise<string[]> {
-  return (await readFrom(log, EVERYTHING, { after: 0, events: 1e6 })).events.map(({ payload }) => payload)
-}
-
-const is = (condition: () => boolean, what: string) =>
-  poll(
-    async () => (condition() ? true : undefined),
-    () => what,
-  )
+import { is, open, payloads } from './open-log.js'
 
 await t.test('a stream that is deleted and created again', { skip: skipNats }, async (t) => {
   const server = await startNats(t)
