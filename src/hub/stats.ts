@@ -4,7 +4,6 @@
  * so the statistics cost nothing per delivery.
  */
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
-import { memoryUsage } from 'node:process'
 import type { LogStats } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
@@ -12,6 +11,7 @@ import type { NewEvent } from '../model/event.js'
 import { payloadBytes } from '../model/payload.js'
 import { isNumber, shapeOf } from '../model/shape.js'
 import { Latency } from './latency.js'
+import { residentMemory } from './resident-memory.js'
 import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
 import type { Stream } from './stream.js'
@@ -163,7 +163,7 @@ export class StatsMeter {
       bytes: rate('bytes'),
       latency: this.#latency.take(),
       lagging: connections.lagging,
-      memory: memoryUsage.rss(),
+      memory: residentMemory(),
       log: { events, bytes },
       eventLoopDelay: lateness(this.#delay),
     }

@@ -1,9 +1,9 @@
 /** The parts of the hub that work with the other processes. */
-import { memoryUsage } from 'node:process'
 import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
 import type { Connections } from '../connections.js'
 import type { Fanout } from '../fanout.js'
+import { residentMemory } from '../resident-memory.js'
 import type { StreamInfo } from '../stream-info.js'
 import type { Stream } from '../stream.js'
 import { SystemTopics } from '../system-topics.js'
@@ -104,7 +104,7 @@ export class Neighbours {
       lagging: connections.lagging,
       published: published(),
       sent: this.systemTopics.sent(),
-      memory: memoryUsage.rss(),
+      memory: residentMemory(),
       stats: this.systemTopics.takeStats(),
     }
   }
