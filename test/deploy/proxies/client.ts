@@ -1,6 +1,11 @@
 /** A client of a proxy that speaks HTTP/2 over TLS, as a browser does. */
 import { once } from 'node:events'
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
+import http2, {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2'
 import type { IncomingMessage } from 'node:http'
 import type { Test } from 'tap'
 import { within } from '../../helper/deadline.js'
@@ -74,8 +79,10 @@ export class Http2Client {
   }
 }
 
-async function headOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
-  const head = new Promise<IncomingHttpHeaders>((resolve, reject) => {
+type Head = IncomingHttpHeaders & IncomingHttpStatusHeader
+
+async function headOf(stream: ClientHttp2Stream): Promise<Head> {
+  const head = new Promise<Head>((resolve, reject) => {
     stream.once('response', resolve)
     stream.once('close', () => reject(new Error(`the stream was closed with code ${stream.rstCode ?? '?'}`)))
   })
