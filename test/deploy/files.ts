@@ -106,7 +106,9 @@ export function readCompose(
   return (set as { services: Record<string, Service> }).services
 }
 
-/** Replaces `${NAME}`, `${NAME:-default}`, `${NAME:+text}` and `${NAME:?message}`. An empty variable counts as unset. */
+/**
+ * Replaces `${NAME}`, `${NAME:-default}`, `${NAME:+text}` and `${NAME:?message}`. An empty variable counts as unset.
+ */
 function interpolate(text: string, env: Record<string, string>): string {
   return text.replaceAll(
     /\$\{(\w+)(?::([-+?])([^}]*))?\}/g,

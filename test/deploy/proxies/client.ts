@@ -42,7 +42,7 @@ export class Http2Client {
     const local = localAddress === undefined ? {} : { localAddress }
     const session = http2.connect(`https://127.0.0.1:${port}`, { ca: pem, servername: host, ...local })
     session.on('error', () => undefined) // its streams report it
-    t.teardown(() => void session.destroy())
+    t.teardown(() => session.destroy())
     // the limit of streams is known from then on
     await within(once(session, 'remoteSettings'), () => 'no connection with HTTP/2')
     return new Http2Client(session, host)
@@ -84,7 +84,7 @@ type Head = IncomingHttpHeaders & IncomingHttpStatusHeader
 async function headOf(stream: ClientHttp2Stream): Promise<Head> {
   const head = new Promise<Head>((resolve, reject) => {
     stream.once('response', resolve)
-    stream.once('close', () => reject(new Error(`the stream was closed with code ${stream.rstCode ?? '?'}`)))
+    stream.once('close', () => reject(new Error(`the stream was closed with code ${stream.rstCode}`)))
   })
   return within(head, () => 'no head of an answer arrives')
 }

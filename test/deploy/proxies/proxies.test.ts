@@ -182,11 +182,11 @@ async function testReload(t: Test, { proxy, pem }: Behind, topic: string): Promi
   const [subscriber, publisher] = [await connect(), await connect()]
   const stream = await open(subscriber, topic)
   await stream.told('open')
-  let isOver = false
+  const over = new AbortController()
   let count = 0
   const publishing = (async () => {
     let client = publisher
-    for (; !isOver; count++) {
+    for (; !over.signal.aborted; count++) {
       const event = { id: `${topic}-${count}`, data: count }
       // as a publisher does: on a failure it connects again, and sends the event with the same id
       await publish(client, topic, event).catch(async () => publish((client = await connect()), topic, event))
@@ -199,7 +199,7 @@ async function testReload(t: Test, { proxy, pem }: Behind, topic: string): Promi
     async () => count >= atReload + 20 || undefined,
     () => 'nothing is published after the reload',
   )
-  isOver = true
+  over.abort()
   await publishing
   stream.destroy()
   const resumed = await open(await connect(), topic, stream.lastId)
