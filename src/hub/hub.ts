@@ -7,6 +7,7 @@ import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { EventTopic } from '../model/topic.js'
+import type { Family } from '../observe/metric.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
@@ -22,7 +23,9 @@ import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
+import { HubFigures } from './figures.js'
 import { Lifecycle } from './lifecycle.js'
+import { readMetrics } from './metrics.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -61,6 +64,8 @@ export class Hub {
   readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
+  readonly #figures = new HubFigures()
+  readonly #version: string
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
@@ -101,9 +106,11 @@ export class Hub {
     }: HubOptions,
   ) {
     const { connections } = this
+    const figures = this.#figures
     const lifecycle = this.#lifecycle
+    this.#version = version
     const encoder = (this.#encoder = new Encoder(log.view.epoch))
-    const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
+    const fanout = (this.#fanout = new Fanout(encoder, cluster.node, figures))
     const readers = (this.#readers = new EventReaders(
       log,
       () => fanout.head,
@@ -116,6 +123,7 @@ export class Hub {
         messenger,
         log,
         fanout,
+        figures,
         connections,
         describe: (stream) => this.#streams.describe(stream),
         published: () => this.#publisher.published,
@@ -135,6 +143,7 @@ export class Hub {
       lifecycle,
       encoder,
       fanout,
+      figures,
       readers,
       messenger,
       connections,
@@ -336,6 +345,22 @@ export class Hub {
   /** As `AllHistory.read`. */
   statsHistory(range: number): Promise<HubHistory> {
     return this.#neighbours.history.read(range)
+  }
+
+  /** Reads the metrics of this process. */
+  metrics(): Promise<Family[]> {
+    const { systemTopics, reports } = this.#neighbours
+    return readMetrics({
+      version: this.#version,
+      figures: this.#figures,
+      connections: this.connections,
+      fanout: this.#fanout,
+      log: this.#log,
+      lifecycle: this.#lifecycle,
+      messenger: this.messenger,
+      reports,
+      sent: () => systemTopics.sent(),
+    })
   }
 
   /** As `Topics.purge`. */

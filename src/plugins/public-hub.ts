@@ -75,6 +75,11 @@ export interface FanfareHub {
   /** Returns the size of the log. */
   stats(): LogStats
   /**
+   * Returns the metrics of the hub (`fanfare_…`) in the text format of Prometheus, for an application that serves
+   * metrics of its own.
+   */
+  metrics(): Promise<string>
+  /**
    * Ends all streams in small groups, spread over a time.
    * @param time in milliseconds, at most a day
    * @throws SettingsError for any other value; no stream is ended then
@@ -115,6 +120,10 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     issueToken,
     connections: createPublicConnections(hub),
     stats: () => hub.stats(),
+    async metrics() {
+      const { print } = await import('../observe/exposition.js')
+      return print(await hub.metrics(), 'text')
+    },
     drain: (time) => hub.drain(time),
     halt: () => hub.halt(),
     close: () => hub.close(),

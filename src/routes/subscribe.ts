@@ -18,7 +18,7 @@ import { isReserved, matches, requirePattern } from '../model/topic.js'
 import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
-import { preferredType } from '../server/negotiation.js'
+import { preferredType, varyByAccept } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
 import { countElsewhere, requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
 import { readCursorName } from './cursors.js'
@@ -79,7 +79,7 @@ async function answer(
   query: EventsQuery,
 ): Promise<FastifyReply> {
   const selection = select(request, patterns, query)
-  vary(reply)
+  varyByAccept(reply)
   switch (preferredType(request)) {
     case 'text/event-stream':
       refuseMisplaced(query, PAGE_ONLY, 'a page of history (Accept: application/json)', 'an event stream')
@@ -201,10 +201,4 @@ export function requireOwnTopics(patterns: readonly string[]): void {
     'not-found',
     `${quote(unknown)} is not one of the system topics, which are ${SYSTEM_TOPICS.join(' and ')}.`,
   )
-}
-
-/** Adds `Accept` to the header `Vary`. */
-function vary(reply: FastifyReply): void {
-  const already = reply.getHeader('vary')
-  reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)
 }
