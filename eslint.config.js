@@ -35,7 +35,7 @@ export const DIRECTIONS = {
   'settings.ts': ['settings'],
   'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
-  'publisher.ts': ['model', 'log', 'hub', 'settings.ts'],
+  'publisher.ts': ['model', 'observe', 'log', 'hub', 'settings.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'schemas', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
   'main.ts': ['model', 'nats', 'log', 'commands'],
 }

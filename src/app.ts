@@ -33,6 +33,7 @@ import publicHub from './plugins/public-hub.js'
 import query from './plugins/query.js'
 import { checks, preparation } from './plugins/request-steps.js'
 import slowRequests from './plugins/slow-requests.js'
+import traces from './plugins/traces.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import cursors from './routes/cursors.js'
@@ -68,6 +69,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await app.register(hub, { ...settings, native: sockets.paths, ownLog, ownCluster })
     app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
     await app.register(metrics, { ...settings, hasOwnLog: ownLog !== undefined, isServed: hasMetrics, worker })
+    await app.register(traces)
     await app.register(publicHub, settings)
     await app.register(
       async (scope) => {

@@ -7,6 +7,7 @@ import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
 import type { Family } from '../observe/metric.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
@@ -194,18 +195,18 @@ export class Hub {
   }
 
   /** As `Publisher.publish`. */
-  publish(topic: string, input: EventInput): Promise<Receipt> {
-    return this.#publisher.publish(topic, input)
+  publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
+    return this.#publisher.publish(topic, input, trace)
   }
 
   /** As `Publisher.publishAll`. */
-  publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    return this.#publisher.publishAll(inputs)
+  publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
+    return this.#publisher.publishAll(inputs, trace)
   }
 
   /** As `Publisher.check`. */
-  check(topic: EventTopic, input: EventInput): CheckedEvent {
-    return this.#publisher.check(topic, input)
+  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
+    return this.#publisher.check(topic, input, trace)
   }
 
   /** As `Publisher.publishOne`. */

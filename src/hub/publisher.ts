@@ -15,6 +15,7 @@ import { HubError } from '../model/hub-error.js'
 import { monotonicNow } from '../model/clock.js'
 import { isString, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
 import type { Encoder } from '../wire/sse.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
@@ -131,24 +132,25 @@ export class Publisher {
    * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
    * `too-many-ids`, `log-unavailable`
    */
-  async publish(topic: string, input: EventInput): Promise<Receipt> {
-    return this.publishOne(checkEvent(topic, input, this.#maxEventSize))
+  async publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
+    return this.publishOne(checkEvent(topic, input, this.#maxEventSize, trace))
   }
 
   /**
    * Publishes up to 1,000 events, all or none: all are checked before any is stored. Resolves when they are durable.
    * @throws HubError as `publish`; its `index` is the index of the refused event
    */
-  async publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    return this.publishChecked(checkEvents(inputs, this.#maxEventSize))
+  async publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
+    return this.publishChecked(checkEvents(inputs, this.#maxEventSize, trace))
   }
 
   /**
    * Checks an event before its publish.
+   * @param trace the trace that the event belongs to
    * @throws HubError `invalid-event`, `event-too-large`
    */
-  check(topic: EventTopic, input: EventInput): CheckedEvent {
-    return checkInput(topic, input, this.#maxEventSize)
+  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
+    return checkInput(topic, input, this.#maxEventSize, trace)
   }
 
   /**

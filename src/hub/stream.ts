@@ -254,7 +254,7 @@ export class Stream implements SinkListener, FeedStream {
     const skips = this.#policy === 'latest' && hasStalled
     if (skips) this.#skip()
     // catch-up fills a socket with each batch
-    if (offset !== undefined || hasStalled)
+    if (!this.isClosed && (offset !== undefined || hasStalled))
       this.#source.figures.stalls[skips ? 'skipped' : isHeld ? 'recovered' : 'resumed']++
     if (this.#state !== 'waiting') return
     if (isHeld && !this.#backlog?.skips) this.#goLive(offset)
