@@ -44,30 +44,26 @@ const CODES: Record<string, [ProblemCode, string]> = {
 /** The error codes for a token that is signed with another key. */
 const OTHER_KEY = ['FAST_JWT_INVALID_SIGNATURE', 'FAST_JWT_VERIFY_ERROR']
 
-type VerifyWithKey = (token: string) => TokenClaims
-/** Creates a verifier for a key and the required claims. */
-export type CreateVerifier = (
-  options: Partial<VerifierOptions> & { key: string; algorithms: Algorithm[] },
-) => VerifyWithKey
+/** Verifies a token with one key, and returns its claims. */
+export type VerifyWithKey = (token: string) => TokenClaims
+/** A key, its algorithms and the required claims, as fast-jwt takes them. */
+export type KeyChecks = Partial<VerifierOptions> & { key: string; algorithms: Algorithm[] }
 
 export class TokenVerifier {
-  readonly #createVerifier: CreateVerifier
   readonly #checks: Partial<VerifierOptions>
   readonly #fixed: VerifyWithKey | undefined
   readonly #keySet: KeySet | undefined
   readonly #byKey = new WeakMap<KeyObject, VerifyWithKey>()
   readonly #decode = createDecoder({ complete: true }) as (token: string) => { header: Record<string, unknown> }
 
-  /** @throws SettingsError if the settings have no key or an unusable key */
-  constructor(
-    settings: VerifierSettings,
-    create: CreateVerifier = createVerifier as CreateVerifier,
-    keySetOptions?: KeySetOptions,
-  ) {
-    this.#createVerifier = create
+  /**
+   * @param fixed verifies with the key of the settings, if they have one; default: fast-jwt
+   * @throws SettingsError if the settings have no key or an unusable key
+   */
+  constructor(settings: VerifierSettings, fixed?: VerifyWithKey, keySetOptions?: KeySetOptions) {
     this.#checks = claimChecks(settings)
-    const key = keyOf(settings)
-    if (key) this.#fixed = this.#withKey(key)
+    const checks = fixedKeyChecks(settings)
+    if (checks) this.#fixed = fixed ?? createVerifier(checks)
     else this.#keySet = new KeySet(requireUrl(settings.jwksUrl), keySetOptions)
   }
 
@@ -134,13 +130,22 @@ export class TokenVerifier {
   #verifierOf(key: KeyObject, alg: SignatureAlgorithm): VerifyWithKey {
     let verify = this.#byKey.get(key)
     // jose returns a separate object per algorithm for an RSA key that names none, so each object has one algorithm
-    if (!verify) this.#byKey.set(key, (verify = this.#withKey(fromKeyObject(key, alg))))
+    if (!verify) this.#byKey.set(key, (verify = createVerifier(withKey(fromKeyObject(key, alg), this.#checks))))
     return verify
   }
+}
 
-  #withKey({ key, algorithms }: VerificationKey): VerifyWithKey {
-    return this.#createVerifier({ ...this.#checks, key, algorithms: algorithms as Algorithm[] })
-  }
+/**
+ * Returns the key of the settings with its checks; `undefined`: the settings name a key set.
+ * @throws SettingsError for an unusable key
+ */
+export function fixedKeyChecks(settings: VerifierSettings): KeyChecks | undefined {
+  const key = keyOf(settings)
+  return key && withKey(key, claimChecks(settings))
+}
+
+function withKey({ key, algorithms }: VerificationKey, checks: Partial<VerifierOptions>): KeyChecks {
+  return { ...checks, key, algorithms: algorithms as Algorithm[] }
 }
 
 /**

@@ -37,6 +37,17 @@ export function defineLocalCommands(program: Command, process: Process): void {
     .action(async (folder, to) => (await import('./backup.js')).backup(folder, to, process))
 
   program
+    .command('restore')
+    .summary('put a copy of a log in its place')
+    .description(
+      'Puts a copy of a log, made by backup, into the folder of a hub that is stopped. The restored log begins a new epoch.',
+    )
+    .argument('<copy>', 'the folder of the copy, which stays as it is')
+    .argument('<folder>', 'the folder of the log')
+    .option('--replace', 'replace the log that the folder has, and keep it in another file beside it')
+    .action(async (copy, folder, options) => (await import('./restore.js')).restore(copy, folder, options, process))
+
+  program
     .command('token')
     .summary('issue or explain a token')
     .description(

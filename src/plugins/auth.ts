@@ -10,7 +10,7 @@ import type { Authenticate } from '../auth/principal-input.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
 import { refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
-import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
+import { fixedKeyChecks, TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import type { Settings } from '../settings.js'
 import { Authenticator } from './authenticator.js'
 
@@ -45,7 +45,7 @@ declare module 'fastify' {
 
 declare module '@fastify/jwt' {
   interface JWT {
-    fanfare: { verify: (token: string, options: object) => Record<string, unknown> }
+    fanfare: { verify: (token: string) => Record<string, unknown> }
   }
 }
 
@@ -61,7 +61,7 @@ type Options = VerifierSettings &
 export default fp<Options>(
   async (app, { authenticate, corsOrigins, queryToken, ticketTtl, ...options }) => {
     const { anonymousSubscribe } = options
-    await registerJwt(app)
+    await registerJwt(app, options)
     const tokens = new KnownTokens((token) => verifier.verify(token), options)
     const verifier = createVerifier(app, options, () => tokens.clear())
     void verifier.prepare() // an error is logged, and the first token fetches the keys again
@@ -127,14 +127,16 @@ function lacksHook({ method, routeOptions }: Pick<FastifyRequest, 'method' | 'ro
   )
 }
 
-/** Registers @fastify/jwt under a namespace, apart from that of the application and of other hubs. */
-async function registerJwt(app: FastifyInstance): Promise<void> {
+/**
+ * Registers @fastify/jwt under a namespace, apart from that of the application and of other hubs. The plugin prepares
+ * its key once: parsing a key takes twice as long as verifying a signature with it.
+ * @throws SettingsError for an unusable key
+ */
+async function registerJwt(app: FastifyInstance, settings: VerifierSettings): Promise<void> {
   app.decorate('jwt', Object.create(null) as JWT)
-  await app.register(jwt, {
-    namespace: 'fanfare',
-    // The plugin requires a secret. This one is never used: the verifier passes the key of each token.
-    secret: randomBytes(32).toString('base64url'),
-  })
+  // the plugin requires a key, also on a hub with a key set, where TokenVerifier verifies the tokens
+  const { key, ...verify } = fixedKeyChecks(settings) ?? { key: randomBytes(32).toString('base64url') }
+  await app.register(jwt, { namespace: 'fanfare', secret: { public: key, private: '' }, verify })
 }
 
 /**
@@ -143,7 +145,7 @@ async function registerJwt(app: FastifyInstance): Promise<void> {
  * @throws SettingsError if the settings have no key or an unusable key
  */
 function createVerifier(app: FastifyInstance, settings: VerifierSettings, onChange: () => void): TokenVerifier {
-  return new TokenVerifier(settings, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
+  return new TokenVerifier(settings, (token) => app.jwt.fanfare.verify(token), {
     onHealth: (err) =>
       err
         ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'cannot fetch the keys that verify tokens')

@@ -1,6 +1,6 @@
 /**
  * Two thousand streams that are changed, revoked, reloaded and published to at random leave nothing behind.
- * `SOAK_SECONDS` is the duration; the default is two minutes.
+ * `SOAK_SECONDS` is the duration; the default is one minute.
  *
  * The memory at the end is compared with the memory after a warm-up of the same kind whose streams are all closed. It
  * is not compared with a hub that has just started, whose code is not compiled and whose log and caches are empty. The
@@ -17,7 +17,7 @@ import { startHub, type Hub } from '../helper/process.js'
 import { random } from '../helper/random.js'
 import { token } from '../helper/token.js'
 
-const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 120)
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 60)
 const STREAMS = 2_000
 const SUBJECTS = 400
 const TOPICS = 200

@@ -9,6 +9,7 @@ const COMMANDS = [
   ['health'],
   ['inspect'],
   ['backup'],
+  ['restore'],
   ['token'],
   ['subscribe'],
   ['publish'],

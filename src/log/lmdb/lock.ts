@@ -280,6 +280,24 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
  * @throws SameProcessIdError; StoreError if the owner does not answer
  */
 export async function requireUniqueProcessId(folder: string, allowsSameProcess: boolean): Promise<void> {
+  for await (const { pid, replicas } of ownersOf(folder)) {
+    if (!allowsSameProcess && [pid, ...replicas].includes(process.pid)) throw new SameProcessIdError(folder)
+  }
+}
+
+/**
+ * Checks that no process uses the log of a folder.
+ * @throws StoreError if one does
+ */
+export async function requireUnused(folder: string): Promise<void> {
+  for await (const { pid } of ownersOf(folder)) throw inUse(folder, pid)
+}
+
+/**
+ * Finds the process that owns a folder, without opening the log.
+ * @throws StoreError if the owner does not answer
+ */
+async function* ownersOf(folder: string): AsyncGenerator<Hello> {
   const descriptor = openSync(folder, 'r')
   const socketFolder = shortPath(folder, descriptor)
   try {
@@ -289,8 +307,7 @@ export async function requireUniqueProcessId(folder: string, allowsSameProcess: 
       if (!socket) continue
       const hello = await helloOf(socket)
       if (!hello) throw inUse(folder, undefined)
-      if (!allowsSameProcess && [hello.pid, ...hello.replicas].includes(process.pid))
-        throw new SameProcessIdError(folder)
+      yield hello
     }
   } finally {
     closeSync(descriptor)
