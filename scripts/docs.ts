@@ -1,6 +1,6 @@
 /**
- * Writes the tables of settings, errors and metrics and the reference of commands in the docs. The text between the two marks of
- * a page is generated; the rest is written by hand.
+ * Writes the tables of settings, errors and metrics and the reference of commands in the docs. The text between the two
+ * marks of a page is generated; the rest is written by hand.
  *
  * `tsx scripts/docs.ts` writes the pages. With `--check` it writes nothing, and fails when a page is out of date.
  */

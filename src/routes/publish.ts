@@ -45,11 +45,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
       },
     },
     async (request, reply) => {
-      const { topic } = request.params
-      const trace = app.fanfareTraces.begin('publish', request.headers, () => sendTo(topic))
-      const publishOne = () =>
-        app.fanfareHub.publishOne(checkBody(app.fanfareHub, request, request.query.type, trace?.context))
-      const receipt = await (trace ? trace.run(publishOne, describeReceipt) : publishOne())
+      const receipt = await publishOne(app, request, request.params.topic, request.query.type)
       reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
       return receipt
     },
@@ -72,6 +68,18 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
 }
 
 export default publish
+
+/** Publishes one event. A function that is not async: an `await` more would cost a publish. */
+function publishOne(
+  { fanfareHub: hub, fanfareTraces: traces }: FastifyInstance,
+  request: FastifyRequest,
+  topic: string,
+  type: string | undefined,
+): ReturnType<Hub['publishOne']> {
+  const trace = traces.begin('publish', request.headers, () => sendTo(topic))
+  const publish = () => hub.publishOne(checkBody(hub, request, type, trace?.context))
+  return trace ? trace.run(publish, describeReceipt) : publish()
+}
 
 /** Publishes a batch, or the lines of an upload as they arrive. */
 async function publishMany(

@@ -13,9 +13,9 @@ const OFFERED = {
 const PARAMETERS = /;\s*(?!q\s*=)[^;,]*/gi
 
 /** Whether the client prefers metrics in the format of OpenMetrics. Any other client gets the text of Prometheus. */
-export function prefersOpenMetrics({ headers }: Pick<FastifyRequest, 'headers'>): boolean {
+export function prefersOpenMetrics({ headers, raw }: FastifyRequest): boolean {
   const accept = headers.accept?.replace(PARAMETERS, '')
-  const request = { headers: accept === undefined ? {} : { accept } } as IncomingMessage
+  const request = Object.create(raw, { headers: { value: { accept } } }) as IncomingMessage
   return accepts(request).type(['text/plain', 'application/openmetrics-text']) === 'application/openmetrics-text'
 }
 
