@@ -1,6 +1,6 @@
 /**
- * `fanfare worker <number> <instance>`: a process of a hub with `FANFARE_WORKERS`. The primary (`workers.ts`) starts it,
- * and ends it with a signal.
+ * `fanfare worker <number> <instance>`: a process of a hub with `FANFARE_WORKERS`. The primary (`workers.ts`) starts
+ * it, and ends it with a signal.
  */
 import cluster, { type Worker } from 'node:cluster'
 import { SameProcessIdError, StoreError } from '../log/lmdb/store-error.js'
