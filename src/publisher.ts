@@ -6,8 +6,11 @@ import { Hub } from './hub/hub.js'
 import type { Receipt } from './hub/publisher.js'
 import { folderOf, isLogAddress, type LogAddress } from './log/address.js'
 import { openLog } from './log/open.js'
+import { HubError } from './model/hub-error.js'
 import type { EventInput } from './model/event.js'
 import { quote } from './model/quote.js'
+import { tracedPublish, tracedPublishAll } from './hub/traced-publish.js'
+import { Traces, type Failure } from './observe/traces.js'
 import { SettingsError } from './model/settings-error.js'
 import { hubOptions, resolveSettings, type Settings } from './settings.js'
 import { version } from './model/version.js'
@@ -70,11 +73,19 @@ export async function openPublisher(
     ...(opened.cluster && { cluster: opened.cluster }),
     onError,
   })
+  const traces = new Traces(version, failureOf)
+  await traces.prepare()
   return {
-    publish: async (topic, event) => withoutSubscribers(await hub.publish(topic, event)),
-    publishAll: async (events) => (await hub.publishAll(events)).map(withoutSubscribers),
+    publish: async (topic, event) => withoutSubscribers(await tracedPublish(hub, traces, topic, event)),
+    publishAll: async (events) => (await tracedPublishAll(hub, traces, events)).map(withoutSubscribers),
     close: () => hub.close(),
   }
+}
+
+function failureOf(err: unknown): Failure {
+  const isKnown = err instanceof HubError
+  const code = isKnown ? err.code : 'internal-error'
+  return { code, message: String(err), isFault: !isKnown || code === 'log-unavailable' }
 }
 
 function withoutSubscribers({ id, topic, duplicate }: Receipt): PublishedEvent {

@@ -135,6 +135,9 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_MAX_CONNECTION_AGE', '1h', { hub: { maxConnectionAge: 3_600_000 } }],
   ['FANFARE_MAX_EVENT_SIZE', '1MiB', { hub: { maxEventSize: 1024 ** 2 } }],
   ['FANFARE_CONSOLE', 'false', { hub: { console: false } }],
+  ['FANFARE_METRICS', 'false', { hub: { metrics: false } }],
+  ['FANFARE_METRICS_PORT', '9464', { metricsPort: 9_464 }],
+  ['FANFARE_METRICS_HOST', '10.0.0.7', { metricsHost: '10.0.0.7' }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
   ['FANFARE_NATIVE_SOCKETS', 'off', { hub: { nativeSockets: 'off' } }],
 ]

@@ -7,6 +7,8 @@ import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
+import type { Family } from '../observe/metric.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
@@ -22,7 +24,9 @@ import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
+import { HubFigures } from './figures.js'
 import { Lifecycle } from './lifecycle.js'
+import { readMetrics } from './metrics.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -61,6 +65,8 @@ export class Hub {
   readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
+  readonly #figures = new HubFigures()
+  readonly #version: string
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
@@ -101,9 +107,11 @@ export class Hub {
     }: HubOptions,
   ) {
     const { connections } = this
+    const figures = this.#figures
     const lifecycle = this.#lifecycle
+    this.#version = version
     const encoder = (this.#encoder = new Encoder(log.view.epoch))
-    const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
+    const fanout = (this.#fanout = new Fanout(encoder, cluster.node, figures))
     const readers = (this.#readers = new EventReaders(
       log,
       () => fanout.head,
@@ -116,6 +124,7 @@ export class Hub {
         messenger,
         log,
         fanout,
+        figures,
         connections,
         describe: (stream) => this.#streams.describe(stream),
         published: () => this.#publisher.published,
@@ -135,6 +144,7 @@ export class Hub {
       lifecycle,
       encoder,
       fanout,
+      figures,
       readers,
       messenger,
       connections,
@@ -185,18 +195,18 @@ export class Hub {
   }
 
   /** As `Publisher.publish`. */
-  publish(topic: string, input: EventInput): Promise<Receipt> {
-    return this.#publisher.publish(topic, input)
+  publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
+    return this.#publisher.publish(topic, input, trace)
   }
 
   /** As `Publisher.publishAll`. */
-  publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    return this.#publisher.publishAll(inputs)
+  publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
+    return this.#publisher.publishAll(inputs, trace)
   }
 
   /** As `Publisher.check`. */
-  check(topic: EventTopic, input: EventInput): CheckedEvent {
-    return this.#publisher.check(topic, input)
+  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
+    return this.#publisher.check(topic, input, trace)
   }
 
   /** As `Publisher.publishOne`. */
@@ -336,6 +346,22 @@ export class Hub {
   /** As `AllHistory.read`. */
   statsHistory(range: number): Promise<HubHistory> {
     return this.#neighbours.history.read(range)
+  }
+
+  /** Reads the metrics of this process. */
+  metrics(): Promise<Family[]> {
+    const { systemTopics, reports } = this.#neighbours
+    return readMetrics({
+      version: this.#version,
+      figures: this.#figures,
+      connections: this.connections,
+      fanout: this.#fanout,
+      log: this.#log,
+      lifecycle: this.#lifecycle,
+      messenger: this.messenger,
+      reports,
+      sent: () => systemTopics.sent(),
+    })
   }
 
   /** As `Topics.purge`. */

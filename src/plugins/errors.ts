@@ -62,6 +62,7 @@ export default fp<ErrorsOptions>(
 
     function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
       log(problem, request)
+      app.fanfareRefused[problem.code]++
       if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
         reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
         return reply
@@ -77,7 +78,11 @@ export default fp<ErrorsOptions>(
       return sendProblem(problem, app.mountPath(request), request, reply)
     }
   },
-  { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream', 'fanfare-mount'] },
+  {
+    name: 'fanfare-errors',
+    fastify: '5.x',
+    dependencies: ['fanfare-event-stream', 'fanfare-mount', 'fanfare-metrics'],
+  },
 )
 
 /**

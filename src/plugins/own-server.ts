@@ -17,6 +17,7 @@ import { NO_STORE } from '../server/no-store.js'
 import { checkTrustProxy, type Settings, type TrustProxy } from '../settings.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import { sendProblem, toProblem } from './errors.js'
+import { noRefusals, type Refused } from './metrics.js'
 import { MAX_PARAM_LENGTH } from './mount.js'
 import { closeAfter, isBodyUnderWay } from './slow-requests.js'
 
@@ -34,6 +35,7 @@ interface Options {
 export function createServer({ settings, trustProxy: trusted, timeouts, logger }: Options): FastifyInstance {
   const listed = new OriginList(settings.corsOrigins)
   const trustProxy = checkTrustProxy(trusted)
+  const refused = noRefusals()
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
     // two log lines per request cost more than a publish; the hub logs refusals itself
@@ -45,18 +47,22 @@ export function createServer({ settings, trustProxy: trusted, timeouts, logger }
     // Bodies have their own timeout, since an upload may last for days. plugins/host-header answers a missing Host with
     // problem details; Node's own refusal has no body.
     http: { headersTimeout: timeouts.head, connectionsCheckingInterval: timeouts.head / 3, requireHostHeader: false },
-    frameworkErrors: frameworkErrorHandler(listed, timeouts.body),
-    clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
+    frameworkErrors: frameworkErrorHandler(listed, timeouts.body, refused),
+    clientErrorHandler: clientErrorHandler(
+      (origin) => corsHeaders(listed, origin),
+      (code) => refused[code]++,
+    ),
   })
   if (nativeSockets(settings.nativeSockets).paths.acceptBurst) acceptFirst(app.server)
   inviteLater(app.server)
+  app.decorate('fanfareRefused', refused)
   return app
 }
 
 /**
  * Returns the handler for URLs that the router cannot parse. Such requests reach neither hooks nor the error handler.
  */
-function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
+function frameworkErrorHandler(listed: OriginList, bodyTimeout: number, refused: Refused) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
     const preflight = preflightHeaders(listed, request)
@@ -66,6 +72,8 @@ function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
         .headers({ ...NO_STORE, ...preflight })
         .send()
     reply.headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })
-    void sendProblem(toProblem(err), '', request, reply)
+    const problem = toProblem(err)
+    refused[problem.code]++
+    void sendProblem(problem, '', request, reply)
   }
 }

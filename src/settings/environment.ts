@@ -27,8 +27,8 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
     }
   }
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
-  const { host, port, workers, logLevel, trustProxy, ...hub } = values as Values
-  return { host, port, workers, logLevel, trustProxy, hub }
+  const { host, port, workers, logLevel, metricsPort, metricsHost, trustProxy, ...hub } = values as Values
+  return { host, port, workers, logLevel, metricsPort, metricsHost, trustProxy, hub }
 }
 
 /** Returns the description of every variable, for the docs. */

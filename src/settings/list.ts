@@ -3,7 +3,7 @@ import { faultOfOrigin, faultOfOrigins } from '../model/origin-list.js'
 import { isLogAddress } from '../log/address.js'
 import { quote } from '../model/quote.js'
 import { isPattern } from '../model/topic.js'
-import { DEFAULT_HOST, DEFAULT_PORT, isHost } from '../server/listen-address.js'
+import { DEFAULT_HOST, DEFAULT_PORT, isHost, socketPathOf } from '../server/listen-address.js'
 import {
   count,
   countOrOff,
@@ -44,7 +44,7 @@ export const SETTINGS = {
       description: 'The port to listen on. 0 means any free port.',
       expects: 'a port, 0 to 65535',
     },
-    (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+    parsePort,
   ),
   /** 0: `auto`. */
   workers: processesOrAuto(
@@ -228,6 +228,31 @@ export const SETTINGS = {
     'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
+  metrics: flag(
+    'FANFARE_METRICS',
+    'Whether the hub serves its [metrics](metrics.md) at `/metrics` on its own port. With `FANFARE_METRICS_PORT`, only that port serves them.',
+    'true',
+  ),
+  metricsPort: optional(
+    setting(
+      {
+        variable: 'FANFARE_METRICS_PORT',
+        description: 'A further port, which serves the metrics only. 0 means any free port.',
+        expects: 'a port, 0 to 65535',
+      },
+      parsePort,
+    ),
+  ),
+  metricsHost: optional(
+    setting(
+      {
+        variable: 'FANFARE_METRICS_HOST',
+        description: 'The address of the port of the metrics. Unset: that of `HOST`.',
+        expects: 'an IP address or a host name',
+      },
+      (value) => (isHost(value) && socketPathOf(value) === undefined ? value : undefined),
+    ),
+  ),
   drain: shortTime(
     'FANFARE_DRAIN',
     '10s',
@@ -255,7 +280,15 @@ export const SETTINGS = {
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
 /** The options that a process has and a hub does not. */
-const PROCESS_OPTIONS = ['host', 'port', 'workers', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
+const PROCESS_OPTIONS = [
+  'host',
+  'port',
+  'workers',
+  'logLevel',
+  'metricsPort',
+  'metricsHost',
+  'trustProxy',
+] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
 /** The settings of a hub. Times are in milliseconds, sizes in bytes. */
@@ -265,6 +298,10 @@ export type Settings = { [Option in keyof Values as Exclude<Option, ProcessOptio
 export const HUB_OPTIONS = Object.keys(SETTINGS).filter(
   (option) => !(PROCESS_OPTIONS as readonly string[]).includes(option),
 ) as (keyof Settings)[]
+
+function parsePort(value: string): number | undefined {
+  return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined
+}
 
 /** Whether `fetch` accepts the URL. `fetch` refuses a URL with user and password, and its message repeats both. */
 function isHttp(value: string): boolean {

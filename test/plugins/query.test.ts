@@ -69,6 +69,7 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['POST', '/revocations', []],
   ['DELETE', '/revocations/x', []],
   ['GET', '/status', []],
+  ['GET', '/metrics', []],
   ['GET', '/health/live', []],
   ['GET', '/health/ready', []],
   ['GET', '/errors', []],
@@ -76,8 +77,8 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['GET', '/errors/not-found', []],
 ]
 
-/** Routes that accept any query: probes add one to avoid caches, and pages add a version. */
-const ANY_QUERY = ['/status', '/health/live', '/health/ready', '/client.js']
+/** Routes that accept any query: probes and agents add one to avoid caches, and pages add a version. */
+const ANY_QUERY = ['/status', '/metrics', '/health/live', '/health/ready', '/client.js']
 
 await t.test('the routes for probes and for the client accept any query', async (t) => {
   const { app } = await openApp(t)
