@@ -227,6 +227,12 @@ export const SETTINGS = {
     '256KiB',
     'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
+  schemas: optional(
+    text(
+      'FANFARE_SCHEMAS',
+      'The file of JSON Schemas that events must fit, by topic or pattern ([typed topics](typed-topics.md)).',
+    ),
+  ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   drain: shortTime(
     'FANFARE_DRAIN',
