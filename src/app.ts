@@ -29,7 +29,9 @@ import { createServer } from './plugins/own-server.js'
 import pipelining from './plugins/pipelining.js'
 import publicHub from './plugins/public-hub.js'
 import query from './plugins/query.js'
+import reference from './plugins/reference.js'
 import { checks, preparation } from './plugins/request-steps.js'
+import routeList from './plugins/route-list.js'
 import slowRequests from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
@@ -96,9 +98,13 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(auth, { ...settings, authenticate })
   await scope.register(query, settings)
   await scope.register(limits, settings)
+  await scope.register(routeList)
 }
 
-async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: CheckedOptions): Promise<void> {
+async function registerRoutes(
+  scope: FastifyInstance,
+  { settings, hasConsole, hasDocs }: CheckedOptions,
+): Promise<void> {
   await scope.register(publish, settings)
   await scope.register(subscribe, settings)
   await scope.register(connections)
@@ -114,6 +120,7 @@ async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: 
   await scope.register(errors)
   await scope.register(clientScript)
   if (hasConsole) await scope.register(webConsole)
+  if (hasDocs) await scope.register(reference, settings)
 }
 
 /** The settings of the hub's own application. */

@@ -136,6 +136,7 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_MAX_EVENT_SIZE', '1MiB', { hub: { maxEventSize: 1024 ** 2 } }],
   ['FANFARE_CONSOLE', 'false', { hub: { console: false } }],
   ['FANFARE_SCHEMAS', './schemas.json', { hub: { schemas: './schemas.json' } }],
+  ['FANFARE_DOCS', 'false', { hub: { docs: false } }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
   ['FANFARE_NATIVE_SOCKETS', 'off', { hub: { nativeSockets: 'off' } }],
 ]

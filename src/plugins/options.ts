@@ -50,6 +50,8 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   /** Whether `/` and requests without a route belong to the hub. Otherwise they belong to the application. */
   ownsFallback: boolean
   hasConsole: boolean
+  /** Whether the OpenAPI document and its page are served. */
+  hasDocs: boolean
   /** In milliseconds. */
   bodyTimeout: number
 }
@@ -72,6 +74,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
   const prefix = given.replace(/\/+$/, '')
   const ownsFallback = ownsRoot || prefix !== ''
   const hasConsole = rest.console === undefined ? ownsFallback : settings.console
+  const hasDocs = rest.docs === undefined ? ownsFallback : settings.docs
   return {
     settings,
     ownLog,
@@ -81,6 +84,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
     ownsRoot,
     ownsFallback,
     hasConsole,
+    hasDocs,
     bodyTimeout: timeouts.body,
   }
 }

@@ -234,6 +234,11 @@ export const SETTINGS = {
     ),
   ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
+  docs: flag(
+    'FANFARE_DOCS',
+    'Whether the hub serves its OpenAPI document at `/openapi.json` and the reference of its API at `/docs`.',
+    'true',
+  ),
   drain: shortTime(
     'FANFARE_DRAIN',
     '10s',
