@@ -18,14 +18,20 @@ const schema = {
 
 await t.test('every schema is visited, and no data', async (t) => {
   const titles: unknown[] = []
-  visitSchemas(schema, (inner) => void (inner.title !== undefined && titles.push(inner.title)))
+  visitSchemas(schema, ({ title }) => {
+    if (title !== undefined) titles.push(title)
+  })
   t.strictSame(titles.sort(), ['definition', 'first', 'item', 'not', 'one', 'property', 'root'])
 })
 
 await t.test('a mapped schema is a copy', async (t) => {
   const before = structuredClone(schema)
-  const mapped = mapSchemas(schema, ({ title: _, ...rest }) => rest) as typeof schema
+  const mapped = mapSchemas(schema, (inner) => ({ ...inner, title: undefined })) as typeof schema
   t.strictSame(schema, before)
   t.strictSame(mapped.const, { title: 'data' })
-  t.strictSame(mapped.properties.list, { items: {}, prefixItems: [{}, true] })
+  t.strictSame(mapped.properties.list, {
+    title: undefined,
+    items: { title: undefined },
+    prefixItems: [{ title: undefined }, true],
+  })
 })

@@ -67,7 +67,8 @@ function readEntry(path: string, pattern: string, entry: unknown, shared: Record
 function prepare(path: string, schema: unknown, what: string, shared: Record<string, unknown>): JsonSchema {
   if (!isSchema(schema)) throw fault(path, `the schema of ${what} must be an object, true or false`)
   if (typeof schema === 'boolean') return schema
-  const { $id: _, $schema, $defs, ...rest } = schema
+  const { $schema, $defs, ...rest } = schema
+  delete rest['$id']
   if ($schema !== undefined && (typeof $schema !== 'string' || $schema.replace(/#$/, '') !== DIALECT))
     throw fault(path, `the schema of ${what} has the "$schema" ${quote($schema)}, but the hub reads ${DIALECT}`)
   if ($defs !== undefined && !isObject($defs))

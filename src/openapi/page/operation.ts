@@ -31,7 +31,7 @@ export function operationSection(method: string, path: string, operation: Descri
     ${description !== undefined && html`<p>${prose(description)}</p>`}
     <p class="security">${securityOf(security)}</p>
     ${parameters.length > 0 && parametersOf(parameters)}
-    ${requestBody?.content !== undefined && bodyOf(requestBody.content as Record<string, Media>, method, path)}
+    ${requestBody?.content !== undefined && bodyOf(requestBody.content, method, path)}
     <h4>Answers</h4>
     <dl class="answers">${answers.filter((answer) => !isRefusal(answer)).map(answerOf)}</dl>
     <details>

@@ -7,7 +7,7 @@ await t.test('a function returns its result, or throws its own error', async (t)
     limit.call(() => [1]),
     [1],
   )
-  t.throws(() => limit.call(() => JSON.parse('{')), { name: 'SyntaxError' })
+  t.throws(() => limit.call(() => JSON.parse('{') as unknown), { name: 'SyntaxError' })
   t.equal(
     limit.call(() => 2),
     2,
