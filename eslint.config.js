@@ -21,9 +21,11 @@ export const DIRECTIONS = {
   server: ['model', 'event-loop', 'wire', 'errors.ts'],
   settings: ['model', 'log', 'server'],
   schemas: ['model', 'errors.ts'],
+  openapi: ['model', 'schemas', 'errors.ts'],
   auth: ['model', 'log', 'schemas', 'errors.ts', 'settings.ts'],
   plugins: [
-    ...['model', 'event-loop', 'observe', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
+    ...['model', 'event-loop', 'observe', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas'],
+    ...['openapi', 'auth'],
     ...['errors.ts', 'settings.ts'],
   ],
   routes: [

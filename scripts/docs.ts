@@ -28,6 +28,8 @@ const ADVICE: Record<ProblemCode, string> = {
   'invalid-cursor': 'Send an `id` or a `cursor` of the hub unchanged.',
   'invalid-event':
     'Correct the member or [attribute](api.md#attributes) that the detail names. An event has exactly one of `data`, `text` and `bytes`; `data` is nested at most 600 levels deep.',
+  'schema-mismatch':
+    'Correct the values that `errors` names, or the file of `FANFARE_SCHEMAS` ([typed topics](typed-topics.md)).',
   'invalid-json': 'Send valid JSON; the detail names the position of the mistake.',
   'invalid-encoding': 'Send the body as UTF-8.',
   'invalid-line':

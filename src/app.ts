@@ -31,7 +31,9 @@ import { createServer } from './plugins/own-server.js'
 import pipelining from './plugins/pipelining.js'
 import publicHub from './plugins/public-hub.js'
 import query from './plugins/query.js'
+import reference from './plugins/reference.js'
 import { checks, preparation } from './plugins/request-steps.js'
+import routeList from './plugins/route-list.js'
 import slowRequests from './plugins/slow-requests.js'
 import traces from './plugins/traces.js'
 import unreadAnswers from './plugins/unread-answers.js'
@@ -103,11 +105,12 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(auth, { ...settings, authenticate })
   await scope.register(query, settings)
   await scope.register(limits, settings)
+  await scope.register(routeList)
 }
 
 async function registerRoutes(
   scope: FastifyInstance,
-  { settings, hasConsole, hasMetrics }: CheckedOptions,
+  { settings, hasConsole, hasMetrics, hasDocs }: CheckedOptions,
 ): Promise<void> {
   await scope.register(publish, settings)
   await scope.register(subscribe, settings)
@@ -125,6 +128,7 @@ async function registerRoutes(
   await scope.register(clientScript)
   if (hasMetrics) await scope.register(metricsRoute, { read: scope.fanfareMetrics })
   if (hasConsole) await scope.register(webConsole)
+  if (hasDocs) await scope.register(reference, settings)
 }
 
 /** The settings of the hub's own application. */

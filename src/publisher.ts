@@ -63,6 +63,10 @@ export async function openPublisher(
     )
   }
   const settings = resolveSettings({ ...options, log })
+  const typedTopics =
+    settings.schemas === undefined
+      ? undefined
+      : (await import('./hub/typed-topics/typed-topics.js')).TypedTopics.open(settings.schemas)
   const opened = await openLog(settings, {
     onHealth: (err) => err && onError(err, 'events cannot be stored'),
     onDamage: (what) => onError(new Error(`damaged: ${what}`), 'the log is damaged: subscribers get a gap there'),
@@ -70,6 +74,7 @@ export async function openPublisher(
   const hub = await Hub.open(opened.log, {
     ...hubOptions(settings),
     version,
+    typedTopics,
     ...(opened.cluster && { cluster: opened.cluster }),
     onError,
   })

@@ -138,6 +138,8 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_METRICS', 'false', { hub: { metrics: false } }],
   ['FANFARE_METRICS_PORT', '9464', { metricsPort: 9_464 }],
   ['FANFARE_METRICS_HOST', '10.0.0.7', { metricsHost: '10.0.0.7' }],
+  ['FANFARE_SCHEMAS', './schemas.json', { hub: { schemas: './schemas.json' } }],
+  ['FANFARE_DOCS', 'false', { hub: { docs: false } }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
   ['FANFARE_NATIVE_SOCKETS', 'off', { hub: { nativeSockets: 'off' } }],
 ]

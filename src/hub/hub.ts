@@ -36,10 +36,13 @@ import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
 import { Topics, type TopicActivityInfo, type TopicInfo } from './topics.js'
+import type { TypedTopics } from './typed-topics/typed-topics.js'
 
 export interface HubOptions extends ReaperOptions {
   /** The maximum size of an event's payload, in bytes. */
   maxEventSize: number
+  /** The schemas of topics; default: no topic has a schema. */
+  typedTopics?: TypedTopics | undefined
   /** How long a subject stays present after its last stream has ended, in milliseconds. */
   presenceGrace: number
   /** The maximum number of named cursors of a subject. */
@@ -97,6 +100,7 @@ export class Hub {
     log: EventLog,
     {
       maxEventSize,
+      typedTopics,
       maxCursorsPerSubject,
       cursorTtl,
       presenceGrace,
@@ -154,7 +158,7 @@ export class Hub {
     }
     this.#log = log
     const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
-    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize)
+    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize, typedTopics)
     this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
     this.#topics = new Topics({ ...parts, activity: neighbours.systemTopics.activity })
   }

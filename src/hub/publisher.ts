@@ -24,6 +24,7 @@ import type { Fanout } from './fanout.js'
 import type { HubFigures } from './figures.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { SystemTopics } from './system-topics.js'
+import type { TypedTopics } from './typed-topics/typed-topics.js'
 
 /** The result of publishing one event. */
 export interface Receipt {
@@ -88,12 +89,17 @@ export class Publisher {
   readonly #messenger: Messenger
   readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
+  readonly #typedTopics: TypedTopics | undefined
   #following: Following | undefined
 
-  /** @param maxEventSize the maximum size of an event's payload, in bytes */
+  /**
+   * @param maxEventSize the maximum size of an event's payload, in bytes
+   * @param typedTopics the schemas of topics; `undefined`: no topic has a schema
+   */
   constructor(
     { log, lifecycle, encoder, fanout, figures, systemTopics, readers, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
+    typedTopics: TypedTopics | undefined,
   ) {
     this.#log = log
     this.#lifecycle = lifecycle
@@ -105,6 +111,7 @@ export class Publisher {
     this.#messenger = messenger
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
+    this.#typedTopics = typedTopics
     messenger.onBroadcast<EphemeralMessage>('ephemeral', shapeOf({ event: isNewEvent }), ({ event }) =>
       this.#dispatchEphemeral(event),
     )
@@ -129,11 +136,13 @@ export class Publisher {
 
   /**
    * Publishes one event. Resolves when it is durable.
-   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
-   * `too-many-ids`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `schema-mismatch`,
+   * `too-many-topics`, `too-many-ids`, `log-unavailable`
    */
   async publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
-    return this.publishOne(checkEvent(topic, input, this.#maxEventSize, trace))
+    const event = checkEvent(topic, input, this.#maxEventSize, trace)
+    this.#typedTopics?.check(event)
+    return this.publishOne(event)
   }
 
   /**
@@ -141,16 +150,20 @@ export class Publisher {
    * @throws HubError as `publish`; its `index` is the index of the refused event
    */
   async publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
-    return this.publishChecked(checkEvents(inputs, this.#maxEventSize, trace))
+    const events = checkEvents(inputs, this.#maxEventSize, trace)
+    if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
+    return this.publishChecked(events)
   }
 
   /**
    * Checks an event before its publish.
    * @param trace the trace that the event belongs to
-   * @throws HubError `invalid-event`, `event-too-large`
+   * @throws HubError `invalid-event`, `event-too-large`, `schema-mismatch`
    */
   check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
-    return checkInput(topic, input, this.#maxEventSize, trace)
+    const event = checkInput(topic, input, this.#maxEventSize, trace)
+    this.#typedTopics?.check(event)
+    return event
   }
 
   /**
@@ -281,6 +294,18 @@ export class Publisher {
   #receipt(event: CheckedEvent, outcome: Appended | undefined): Receipt {
     const id = outcome ? this.#encoder.cursor(outcome.sequence) : null
     return { id, topic: event.topic, duplicate: outcome?.duplicate ?? false, subscribers: this.#reach(event, outcome) }
+  }
+}
+
+/** @throws HubError `schema-mismatch` with the `index` of the event */
+function checkSchemas(typedTopics: TypedTopics, events: readonly CheckedEvent[]): void {
+  for (const [index, event] of events.entries()) {
+    try {
+      typedTopics.check(event)
+    } catch (err) {
+      if (err instanceof HubError) err.index = index
+      throw err
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { Cluster } from '../cluster/cluster.js'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { natsServersOf } from '../log/address.js'
+import type { TypedTopics } from '../hub/typed-topics/typed-topics.js'
 import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/open.js'
 import type { NatsOptions } from '../nats/nats-options.js'
@@ -19,6 +20,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The hub, for the code of this package. Applications use `hub`. */
     fanfareHub: Hub
+    /** The schemas of topics; `undefined`: no topic has a schema. */
+    fanfareTypedTopics: TypedTopics | undefined
     /**
      * Resolves when the server has answered all requests, or after a time.
      * @param time in milliseconds
@@ -42,14 +45,17 @@ interface Options extends Settings {
 
 export default fp<Options>(
   async (app, { native, ownLog, ownCluster, ...settings }) => {
+    const typedTopics = await openTypedTopics(settings.schemas)
     const { log, cluster } = ownLog ? { log: ownLog, cluster: ownCluster } : await openEventLog(app, settings)
     const hub = await Hub.open(log, {
       ...hubOptions(settings),
       version,
+      typedTopics,
       ...(cluster && { cluster }),
       onError: (err, message) => app.log.error({ err }, message),
     })
     app.decorate('fanfareHub', hub)
+    app.decorate('fanfareTypedTopics', typedTopics)
     const connections = watchConnections(app, native.idleConnections)
     app.decorate('fanfareRequestsAnswered', async (time: number) => {
       const deadline = monotonicNow() + time
@@ -71,6 +77,15 @@ export default fp<Options>(
   },
   { name: 'fanfare-hub', fastify: '5.x' },
 )
+
+/**
+ * Reads the file of schemas. The validator is loaded only if there is a file.
+ * @throws SettingsError naming the fault of the file
+ */
+async function openTypedTopics(path: string | undefined): Promise<TypedTopics | undefined> {
+  if (path === undefined) return undefined
+  return (await import('../hub/typed-topics/typed-topics.js')).TypedTopics.open(path)
+}
 
 const LEADS = 'this process writes the log of the folder'
 const FOLLOWS = 'another process writes the log of the folder, and this one reads it'

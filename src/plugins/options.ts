@@ -54,6 +54,8 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   ownsFallback: boolean
   hasConsole: boolean
   hasMetrics: boolean
+  /** Whether the OpenAPI document and its page are served. */
+  hasDocs: boolean
   worker: WorkerIdentity | undefined
   /** In milliseconds. */
   bodyTimeout: number
@@ -86,6 +88,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
   const ownsFallback = ownsRoot || prefix !== ''
   const hasConsole = rest.console === undefined ? ownsFallback : settings.console
   const hasMetrics = rest.metrics === undefined ? ownsFallback : settings.metrics
+  const hasDocs = rest.docs === undefined ? ownsFallback : settings.docs
   return {
     settings,
     ownLog,
@@ -96,6 +99,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
     ownsFallback,
     hasConsole,
     hasMetrics,
+    hasDocs,
     worker,
     bodyTimeout: timeouts.body,
   }

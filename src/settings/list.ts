@@ -227,6 +227,12 @@ export const SETTINGS = {
     '256KiB',
     'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
+  schemas: optional(
+    text(
+      'FANFARE_SCHEMAS',
+      'The file of JSON Schemas that events must fit, by topic or pattern ([typed topics](typed-topics.md)).',
+    ),
+  ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   metrics: flag(
     'FANFARE_METRICS',
@@ -252,6 +258,11 @@ export const SETTINGS = {
       },
       (value) => (isHost(value) && socketPathOf(value) === undefined ? value : undefined),
     ),
+  ),
+  docs: flag(
+    'FANFARE_DOCS',
+    'Whether the hub serves its OpenAPI document at `/openapi.json` and the reference of its API at `/docs`.',
+    'true',
   ),
   drain: shortTime(
     'FANFARE_DRAIN',

@@ -118,7 +118,7 @@ function locate(err: unknown, line: number, accepted: number): unknown {
     return new Problem(
       err.code === 'hub-closed' ? 'draining' : err.code,
       `Line ${line}: ${err.message}`,
-      { line, accepted },
+      { ...(err.errors && { errors: err.errors }), line, accepted },
       { cause: err },
     )
   return err
