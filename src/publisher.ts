@@ -15,7 +15,7 @@ import { SettingsError } from './model/settings-error.js'
 import { hubOptions, resolveSettings, type Settings } from './settings.js'
 import { version } from './model/version.js'
 
-export { HubError, type HubErrorCode } from './model/hub-error.js'
+export { HubError, type EventFault, type HubErrorCode } from './model/hub-error.js'
 export type { EventInput } from './model/event.js'
 export { SettingsError } from './model/settings-error.js'
 
