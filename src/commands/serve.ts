@@ -35,11 +35,14 @@ export interface HubStart {
  * @throws SettingsError, StoreError
  */
 export async function serve(
-  { settings: { host, port, trustProxy, hub }, logger, stop, secret }: HubStart,
+  { settings: { host, port, tls, trustProxy, hub }, logger, stop, secret }: HubStart,
   sharesSocket = false,
 ): Promise<Address | undefined> {
   disablePretenuring()
-  const app = await buildApp({ ...hub, ...(secret === undefined ? {} : { jwtSecret: secret }), trustProxy }, logger)
+  const app = await buildApp(
+    { ...hub, ...(secret === undefined ? {} : { jwtSecret: secret }), trustProxy, tls },
+    logger,
+  )
   let address: Address | undefined
 
   stop.endBy({

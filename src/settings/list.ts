@@ -9,6 +9,7 @@ import {
   countOrOff,
   duration,
   durationOrOff,
+  file,
   flag,
   list,
   oneOf,
@@ -45,6 +46,15 @@ export const SETTINGS = {
       expects: 'a port, 0 to 65535',
     },
     (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+  ),
+  tlsCert: optional(
+    file(
+      'FANFARE_TLS_CERT',
+      'The file of the certificate (PEM) with its whole chain. The hub then speaks TLS, with HTTP/2 and HTTP/1.1 on one port ([TLS](deployment.md#tls)).',
+    ),
+  ),
+  tlsKey: optional(
+    file('FANFARE_TLS_KEY', 'The file of the private key (PEM) of the certificate, without a passphrase.'),
   ),
   /** 0: `auto`. */
   workers: processesOrAuto(
@@ -255,7 +265,15 @@ export const SETTINGS = {
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
 /** The options that a process has and a hub does not. */
-const PROCESS_OPTIONS = ['host', 'port', 'workers', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
+const PROCESS_OPTIONS = [
+  'host',
+  'port',
+  'tlsCert',
+  'tlsKey',
+  'workers',
+  'logLevel',
+  'trustProxy',
+] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
 /** The settings of a hub. Times are in milliseconds, sizes in bytes. */
