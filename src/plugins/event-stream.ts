@@ -124,6 +124,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>, native: 
   if (raw instanceof Http2ServerResponse) {
     raw.writeHead(200, head)
     raw.flushHeaders()
+    if (!raw.stream.endAfterHeaders) raw.stream.resume() // drops a body, which would wait in the process
     return raw.stream
   }
   delimitBody(reply, raw)
