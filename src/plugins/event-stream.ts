@@ -12,6 +12,7 @@ import type { Sink } from '../wire/sink.js'
 import type { Settings } from '../settings.js'
 import type { Chunk } from '../wire/chunk.js'
 import { detach, dropRest, emitClose } from '../server/detach.js'
+import { giveAnswerTurn } from '../server/http2-turns.js'
 import { markEventStream } from '../server/idle-connections.js'
 import type { NativePaths } from '../server/native.js'
 import { SinkWatch } from '../server/sink-watch.js'
@@ -52,7 +53,10 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
         if (!(raw instanceof Http2ServerResponse)) emitClose(raw)
         return undefined
       }
-      if (raw instanceof Http2ServerResponse) app.fanfareHttp2Sessions?.addEventStream(raw.stream)
+      if (raw instanceof Http2ServerResponse) {
+        app.fanfareHttp2Sessions?.addEventStream(raw.stream)
+        giveAnswerTurn(raw.stream)
+      }
       const body = sendHead(this, headers, native)
       return openSink(body, {
         isChunked: takesChunks(this) && body instanceof Socket,
