@@ -14,7 +14,7 @@ import {
 } from './certificate.js'
 
 /** The time between two looks at the files, in milliseconds. */
-const INTERVAL = 10_000
+const INTERVAL = 5_000
 
 /** The part of a server with TLS that is used here. */
 export interface TlsServer {

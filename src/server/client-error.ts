@@ -1,5 +1,6 @@
 /** Answers requests that Node's HTTP parser refuses: malformed requests, too large headers and timeouts. */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { NO_STORE } from './no-store.js'
 
@@ -15,6 +16,7 @@ const END_GRACE = 2_000
 export function clientErrorHandler(headersFor: (origin: string | undefined) => Record<string, string>) {
   return (err: ClientError, socket: Socket): void => {
     if (err.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+    if (socket instanceof TLSSocket && socket.alpnProtocol === null) return void socket.destroy() // no handshake
     const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'The hub cannot parse the HTTP request.']
     const problem = new Problem(code, words)
     const body = JSON.stringify(problem.toBody('', ''))

@@ -31,17 +31,17 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
     }
   }
   const { host, port, tlsCert, tlsKey, workers, logLevel, trustProxy, ...hub } = values as Values
-  faults.push(...faultsOfTls(host, tlsCert, tlsKey))
+  if (faults.length === 0) faults.push(...faultsOfTls(host, tlsCert, tlsKey))
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
   return { host, port, tls: tlsOf(tlsCert, tlsKey), workers, logLevel, trustProxy, hub }
 }
 
-/** Returns the faults of the settings for TLS, each of which is valid alone. `host` is `undefined` if it is invalid. */
-function faultsOfTls(host: string | undefined, cert: string | undefined, key: string | undefined): string[] {
+/** Returns the faults of the settings for TLS, each of which is valid alone. */
+function faultsOfTls(host: string, cert: string | undefined, key: string | undefined): string[] {
   if (cert === undefined && key === undefined) return []
   if (cert === undefined) return ['FANFARE_TLS_KEY is set without FANFARE_TLS_CERT: set both for TLS, or neither']
   if (key === undefined) return ['FANFARE_TLS_CERT is set without FANFARE_TLS_KEY: set both for TLS, or neither']
-  if (host === undefined || socketPathOf(host) === undefined) return []
+  if (socketPathOf(host) === undefined) return []
   return ['HOST is a Unix socket, which FANFARE_TLS_CERT does not apply to: set HOST to an address, or leave out TLS']
 }
 
