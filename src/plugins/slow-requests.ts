@@ -60,8 +60,8 @@ export function closeAfter(request: FastifyRequest, reply: FastifyReply, bodyTim
 }
 
 /**
- * Ends a stream of HTTP/2 some time after its answer. The rest of the body blocks no other stream. Without an error code
- * the client keeps the answer (RFC 9113, 8.1).
+ * Ends a stream of HTTP/2 some time after its answer. The rest of the body blocks no other stream. Without an error
+ * code the client keeps the answer (RFC 9113, 8.1).
  */
 function closeStreamAfter(stream: ServerHttp2Stream, bodyTimeout: number): void {
   stream.once('finish', () => {

@@ -1,6 +1,6 @@
 /**
- * Passes a large answer to an HTTP/2 stream in pieces. Node reports the progress of a write only when the peer has taken
- * all of it.
+ * Passes a large answer to an HTTP/2 stream in pieces. Node reports the progress of a write only when the peer has
+ * taken all of it.
  */
 import { Readable } from 'node:stream'
 

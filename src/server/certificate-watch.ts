@@ -1,7 +1,7 @@
 /**
  * Reads a certificate again when its files change. The hub compares the contents regularly: a watch of the file system
- * would miss what certbot and Kubernetes do, which replace symbolic links (`live/<name>/*.pem`, `..data`), and it does not
- * work on every file system. New connections get the new certificate; open connections keep theirs.
+ * would miss what certbot and Kubernetes do, which replace symbolic links (`live/<name>/*.pem`, `..data`), and it does
+ * not work on every file system. New connections get the new certificate; open connections keep theirs.
  */
 import {
   checkPair,

@@ -39,7 +39,7 @@ export class Http2Sessions {
   #timer: NodeJS.Timeout | undefined
   #isClosing = false
 
-  /** @param isDraining whether an event stream that ends also ends its session, so that the client connects elsewhere */
+  /** @param isDraining whether an event stream that ends also ends its session: the client connects elsewhere */
   constructor(server: Server, isDraining: () => boolean) {
     this.#isDraining = isDraining
     server.on('session', (session: Http2Session) => this.#begin(session))

@@ -1,6 +1,6 @@
 /**
- * Limits the answers of one HTTP/2 session that are built and not yet taken by the client. A client may open hundreds of
- * requests and grant no window for their answers (RFC 9113, 5.2). HTTP/1 has one such answer per connection.
+ * Limits the answers of one HTTP/2 session that are built and not yet taken by the client. A client may open hundreds
+ * of requests and grant no window for their answers (RFC 9113, 5.2). HTTP/1 has one such answer per connection.
  */
 import type { Http2Session, Http2Stream } from 'node:http2'
 
