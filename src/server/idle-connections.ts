@@ -6,7 +6,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import { Http2ServerResponse, type Http2SecureServer } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { Server as TlsServer, type TLSSocket } from 'node:tls'
+import { Server as TlsServer } from 'node:tls'
 import { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 
@@ -29,7 +29,7 @@ export abstract class IdleConnections {
       checks.delete(this)
     }
     server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
-      if ((socket as TLSSocket).alpnProtocol === 'h2') return
+      if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return
       checks.set(socket, 0)
       socket.on('close', forget)
     })
