@@ -27,7 +27,7 @@ import {
   type OwnOptions,
   type SettingsOptions,
 } from './plugins/options.js'
-import { createServer } from './plugins/own-server.js'
+import { createServer, watchCertificate } from './plugins/own-server.js'
 import pipelining from './plugins/pipelining.js'
 import publicHub from './plugins/public-hub.js'
 import query from './plugins/query.js'
@@ -52,6 +52,7 @@ import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from './server/body-timeout.js'
+import { checkPair, readPair, type TlsFiles } from './server/certificate.js'
 import { describeNative, nativeSockets, type NativePaths } from './server/native.js'
 import type { TrustProxy } from './settings.js'
 
@@ -134,6 +135,8 @@ async function registerRoutes(
 /** The settings of the hub's own application. */
 export type AppSettings = SettingsOptions & {
   trustProxy?: TrustProxy
+  /** The files of the certificate for TLS. `undefined`: the hub speaks plain HTTP. */
+  tls?: TlsFiles | undefined
   /** For tests. */
   timeouts?: RequestTimeouts
   /** For tests: the processes that serve an own `log`. */
@@ -144,13 +147,16 @@ export type AppSettings = SettingsOptions & {
 
 /**
  * Builds the hub as an application of its own.
- * @throws SettingsError if an option is unknown or invalid, or if there is no key
+ * @throws SettingsError if an option is unknown or invalid, if there is no key, or if the certificate cannot be used
  */
 export async function buildApp(
-  { trustProxy = false, timeouts = REQUEST_TIMEOUTS, cluster, worker, ...options }: AppSettings,
+  { trustProxy = false, tls, timeouts = REQUEST_TIMEOUTS, cluster, worker, ...options }: AppSettings,
   logger: FastifyBaseLogger | false = false,
 ): Promise<FastifyInstance> {
-  const app = createServer({ settings: resolveOptions(options).settings, trustProxy, timeouts, logger })
+  const { settings } = resolveOptions(options)
+  const certificate = tls && checkPair(tls, await readPair(tls))
+  const app = createServer({ settings, trustProxy, timeouts, logger, certificate })
+  if (tls && certificate) watchCertificate(app, tls, certificate)
   const own = { ...options, ownsRoot: true, timeouts, cluster, worker }
   await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, own)
   return app

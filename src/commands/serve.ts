@@ -40,11 +40,11 @@ export async function serve(
   worker?: WorkerIdentity,
 ): Promise<Address | undefined> {
   disablePretenuring()
-  const { host, port, trustProxy, hub, metricsPort } = settings
+  const { host, port, tls, trustProxy, hub, metricsPort } = settings
   const sharesSocket = worker !== undefined
   const metrics = hub.metrics && metricsPort === undefined
   const key = secret === undefined ? {} : { jwtSecret: secret }
-  const app = await buildApp({ ...hub, ...key, metrics, trustProxy, worker }, logger)
+  const app = await buildApp({ ...hub, ...key, metrics, trustProxy, tls, worker }, logger)
   let metricsApp: FastifyInstance | undefined
   let address: Address | undefined
 

@@ -14,6 +14,7 @@ import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import { hubOptions, type Settings } from '../settings.js'
 import { version } from '../model/version.js'
+import { watchSessions, type Http2Sessions } from '../server/http2-sessions.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
@@ -27,10 +28,12 @@ declare module 'fastify' {
      * @param time in milliseconds
      */
     fanfareRequestsAnswered: (time: number) => Promise<void>
+    /** The sessions of a server of HTTP/2; `undefined` for other servers. */
+    fanfareHttp2Sessions: Http2Sessions | undefined
   }
 }
 
-/** Closes the idle connections of an HTTP/1 server. An HTTP/2 server has no such method, and needs none. */
+/** Closes the idle connections of an HTTP/1 server. A server of HTTP/2 alone has no such method, and needs none. */
 function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void {
   server.closeIdleConnections?.()
 }
@@ -57,13 +60,17 @@ export default fp<Options>(
     app.decorate('fanfareHub', hub)
     app.decorate('fanfareTypedTopics', typedTopics)
     const connections = watchConnections(app, native.idleConnections)
+    const sessions = watchSessions(app.server, () => hub.draining)
+    app.decorate('fanfareHttp2Sessions', sessions)
     app.decorate('fanfareRequestsAnswered', async (time: number) => {
       const deadline = monotonicNow() + time
-      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
+      const areAtWork = () => connections?.areRequestsAtWork() === true || sessions?.areRequestsAtWork() === true
+      while (areAtWork() && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
     })
     let closingIdle: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
       hub.endStreams() // an open stream would keep the server from closing
+      sessions?.close()
       // A connection whose last request is answered after Node has closed idle connections would also keep it open.
       closingIdle = setInterval(() => {
         closeIdle(app.server)

@@ -1,5 +1,6 @@
 /** Answers requests that Node's HTTP parser refuses: malformed requests, too large headers and timeouts. */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { NO_STORE } from './no-store.js'
 
@@ -21,6 +22,7 @@ export function clientErrorHandler(
 ) {
   return (err: ClientError, socket: Socket): void => {
     if (err.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+    if (socket instanceof TLSSocket && socket.alpnProtocol === null) return void socket.destroy() // no handshake
     const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'The hub cannot parse the HTTP request.']
     onRefusal(code)
     const problem = new Problem(code, words)

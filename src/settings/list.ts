@@ -9,6 +9,7 @@ import {
   countOrOff,
   duration,
   durationOrOff,
+  file,
   flag,
   list,
   oneOf,
@@ -45,6 +46,15 @@ export const SETTINGS = {
       expects: 'a port, 0 to 65535',
     },
     parsePort,
+  ),
+  tlsCert: optional(
+    file(
+      'FANFARE_TLS_CERT',
+      'The file of the certificate (PEM) with its whole chain. The hub then speaks TLS, with HTTP/2 and HTTP/1.1 on one port ([TLS](deployment.md#tls)).',
+    ),
+  ),
+  tlsKey: optional(
+    file('FANFARE_TLS_KEY', 'The file of the private key (PEM) of the certificate, without a passphrase.'),
   ),
   /** 0: `auto`. */
   workers: processesOrAuto(
@@ -294,6 +304,8 @@ export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTIN
 const PROCESS_OPTIONS = [
   'host',
   'port',
+  'tlsCert',
+  'tlsKey',
   'workers',
   'logLevel',
   'metricsPort',
