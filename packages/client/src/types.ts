@@ -103,6 +103,8 @@ export interface SubscribeOptions {
   type?: string | readonly string[]
   /** Called before the events that follow a gap. */
   onGap?: (gap: Gap) => void
+  /** Called after the last event of each finite topic, with the topic and how it has ended. */
+  onEnd?: (ending: { topic: string; end: string }) => void
   /**
    * Loads the state that the events change: at the beginning, unless there is `from` or `replay`, and after each gap.
    * The events that follow are delivered once it resolves. If it resolves with the cursor up to which the state has the
