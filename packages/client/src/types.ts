@@ -79,6 +79,11 @@ export interface ConnectOptions {
   fetch?: typeof fetch
   /** The ceiling of the wait before a reconnect, in milliseconds. Default: 30,000. The `busy` of a hub has none. */
   maxWait?: number
+  /**
+   * The silence after which a stream is opened again, in milliseconds. Default: two and a half times the interval of
+   * the hub's heartbeats.
+   */
+  silence?: number
 }
 
 export interface SnapshotRequest {

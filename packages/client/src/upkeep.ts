@@ -60,10 +60,11 @@ export function createUpkeep(
       watchdog?.stop()
       isSilent = false
       if (signal.aborted) return
-      watchdog = startWatchdog(rhythm, () => {
+      const onSilence = (): void => {
         isSilent = true
         attempt.abort()
-      })
+      }
+      watchdog = startWatchdog(rhythm, onSilence, options.silence)
     },
     seen: () => watchdog?.seen(),
     took(name) {
