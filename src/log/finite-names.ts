@@ -2,10 +2,7 @@
 import type { NewEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
-import type { Expected, RecordChange } from './log.js'
-
-/** The key of the record of a finite topic is this prefix and the name of the topic. */
-export const FINITE_PREFIX = 'finite/'
+import { FINITE_PREFIX, type Expected, type RecordChange } from './log.js'
 
 export class FiniteNames {
   readonly #names = new Set<string>()

@@ -12,6 +12,12 @@ export interface Appended {
   duplicate: boolean
 }
 
+/**
+ * A topic is finite while it has a record whose key is this prefix and the name of the topic. Retention leaves its
+ * events alone: only a purge removes them. It takes only appends with a condition.
+ */
+export const FINITE_PREFIX = 'finite/'
+
 /** The condition of an append. */
 export interface Expected {
   /** The topic of all events of the append. */
@@ -23,7 +29,7 @@ export interface Expected {
 export interface AppendOptions {
   /**
    * The append is refused unless the topic still ends with this event, so that appends to it happen one after the
-   * other. Finite topics, which have a record (`finite-names.ts`), take no other append.
+   * other. Finite topics (`FINITE_PREFIX`) take no other append.
    */
   expected?: Expected | undefined
 }

@@ -1,7 +1,6 @@
 /** Finite topics: those with a record. */
 import { Selection } from '../../model/selection.js'
-import { FINITE_PREFIX } from '../finite-names.js'
-import type { EventLog } from '../log.js'
+import { FINITE_PREFIX, type EventLog } from '../log.js'
 import { equal, ok, rejects, same, until } from './assertions.js'
 import { event, manyEvents, range, sequences, stored } from './events.js'
 import { readAll, retains, retainsAtMost } from './reads.js'

@@ -1,8 +1,8 @@
 /** The state of an LMDB log in memory: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
-import { FINITE_PREFIX, FiniteNames } from '../finite-names.js'
+import { FiniteNames } from '../finite-names.js'
 import { TopicTree } from '../topic-tree.js'
-import { NO_TRIMS, type Trim } from '../log.js'
+import { FINITE_PREFIX, NO_TRIMS, type Trim } from '../log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
 import { StoreError } from './store-error.js'
