@@ -69,6 +69,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'finite-topic': 'Append to the topic at `/streams/{path}`, or publish to another topic.',
   'stream-exists':
     'Append to the existing stream, or create one with another name. The same `PUT` succeeds again only while its configuration and state are the same.',
+  'fork-source-gone': 'Fork another stream: the source has been deleted, and exists only for its earlier forks.',
   'stream-closed': 'Create another stream: nothing follows the end of a stream.',
   cancelled: 'Stop writing: a subscriber or an operator has cancelled the stream.',
   'content-type-mismatch': 'Send the content type with which the stream was created.',

@@ -46,6 +46,7 @@ export const refusals = {
   'too-many-cursors': { status: 409, title: 'The subject has reached its limit of named cursors' },
   'finite-topic': { status: 409, title: 'The topic is finite' },
   'stream-exists': { status: 409, title: 'The finite topic exists with another configuration or state' },
+  'fork-source-gone': { status: 409, title: 'The source of the fork has been deleted' },
   'stream-closed': { status: 409, title: 'The finite topic has ended' },
   cancelled: { status: 409, title: 'The finite topic has been cancelled' },
   'content-type-mismatch': { status: 409, title: 'The finite topic has another content type' },

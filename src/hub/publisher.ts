@@ -19,6 +19,7 @@ import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
+import type { HubFiniteTopics } from './finite/finite-topics.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { SystemTopics } from './system-topics.js'
 
@@ -52,6 +53,7 @@ export interface PublisherSource {
   systemTopics: SystemTopics
   /** Notified of each stored event. */
   readers: EventReaders
+  finite: HubFiniteTopics
   /** Sends each ephemeral event to the other processes. */
   messenger: Messenger
   /** Ends the streams, so that their subscribers resume and get a gap. */
@@ -80,6 +82,7 @@ export class Publisher {
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
+  readonly #finite: HubFiniteTopics
   readonly #messenger: Messenger
   readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
@@ -88,7 +91,7 @@ export class Publisher {
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger, interrupt }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, finite, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -97,6 +100,7 @@ export class Publisher {
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
+    this.#finite = finite
     this.#messenger = messenger
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
@@ -123,8 +127,8 @@ export class Publisher {
 
   /**
    * Publishes one event. Resolves when it is durable.
-   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
-   * `too-many-ids`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `finite-topic`,
+   *   `too-many-topics`, `too-many-ids`, `log-unavailable`
    */
   async publish(topic: string, input: EventInput): Promise<Receipt> {
     return this.publishOne(checkEvent(topic, input, this.#maxEventSize))
@@ -163,7 +167,7 @@ export class Publisher {
   /**
    * Publishes events that `check` has returned, all or none. Stored events get consecutive sequences; ephemeral events
    * are sent after them.
-   * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
+   * @throws HubError `finite-topic`, `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
    *   `hub-closed`; `invalid-event` for any value that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
@@ -235,6 +239,7 @@ export class Publisher {
     const until = Math.max(replaced?.head ?? this.#fanout.head, events.at(-1)?.sequence ?? 0)
     // Live streams miss events that were trimmed before a delta had them.
     if (replaced !== undefined || trims.some((trim) => trim.until > until)) this.#interrupt(replaced)
+    this.#finite.apply(events)
     this.#dispatch(events)
   }
 

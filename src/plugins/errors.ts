@@ -137,9 +137,14 @@ function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem
 }
 
 function fromHub(err: HubError): Problem {
-  if (err.code === 'hub-closed') return new Problem('draining', err.message)
   const errors = err.index === undefined ? {} : { errors: [{ path: `/events/${err.index}`, message: err.message }] }
-  return new Problem(err.code, err.message, errors, { cause: err })
+  return new Problem(problemOf(err), err.message, errors, { cause: err })
+}
+
+/** Returns the code of the refusal of an error of the hub. */
+export function problemOf({ code }: HubError): ProblemCode {
+  if (code === 'hub-closed') return 'draining'
+  return code === 'append-conflict' ? 'unavailable' : code // the hub itself repeats such an append
 }
 
 /** Returns the header `WWW-Authenticate` (RFC 6750, 3). */

@@ -1,4 +1,8 @@
+import { defaultRetainBytes } from '../log/open.js'
 import type { Settings } from './list.js'
+
+/** The part of the log that all finite topics may take. The others are trimmed first. */
+const FINITE_PART = 1 / 2
 
 /** Returns the settings that are options of a `Hub`, under the names that the hub has for them. */
 export function hubOptions({
@@ -8,6 +12,20 @@ export function hubOptions({
   presenceGrace,
   maxCursorsPerSubject,
   cursorTtl,
+  streamTtl,
+  maxStreamSize,
+  retainBytes,
+  log,
 }: Settings) {
-  return { heartbeat, maxAge: maxConnectionAge, maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl }
+  return {
+    heartbeat,
+    maxAge: maxConnectionAge,
+    maxEventSize,
+    presenceGrace,
+    maxCursorsPerSubject,
+    cursorTtl,
+    streamTtl,
+    maxStreamSize,
+    streamRoom: FINITE_PART * (retainBytes || defaultRetainBytes(log)),
+  }
 }

@@ -232,6 +232,12 @@ export const SETTINGS = {
     '256KiB',
     'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
+  streamTtl: someTime(
+    'FANFARE_STREAM_TTL',
+    '1h',
+    'The time after its newest event at which a finite topic expires, unless its creator has set another time.',
+  ),
+  maxStreamSize: size('FANFARE_MAX_STREAM_SIZE', '64MiB', 'The maximum size of all messages of a finite topic.'),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   drain: shortTime(
     'FANFARE_DRAIN',

@@ -7,6 +7,7 @@ import type { Hub } from '../../hub/hub.js'
 import { TimeSlice } from '../../event-loop/time-slice.js'
 import { Waiting } from '../../server/body-timeout.js'
 import { withoutMark } from '../../plugins/bodies.js'
+import { problemOf } from '../../plugins/errors.js'
 import type { StreamReceipt } from '../../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
 import { isBlank, readLines, type Line } from './lines.js'
@@ -112,11 +113,6 @@ function locate(err: unknown, line: number, accepted: number): unknown {
   if (err instanceof Problem)
     return new Problem(err.code, `Line ${line}: ${err.message}`, { ...err.extensions, line, accepted })
   if (err instanceof HubError)
-    return new Problem(
-      err.code === 'hub-closed' ? 'draining' : err.code,
-      `Line ${line}: ${err.message}`,
-      { line, accepted },
-      { cause: err },
-    )
+    return new Problem(problemOf(err), `Line ${line}: ${err.message}`, { line, accepted }, { cause: err })
   return err
 }
