@@ -24,7 +24,7 @@ interface Report {
 }
 
 await t.test('the hub passes the conformance suite', { timeout: LIMIT }, async (t) => {
-  const hub = await startHub(t, { FANFARE_LONG_POLL: '1s', FANFARE_CORS_ORIGINS: '*', LOG_LEVEL: 'warn' })
+  const hub = await startHub(t, { FANFARE_LONG_POLL: '1s', FANFARE_CORS_ORIGINS: '*' })
   const report = join(t.testdir(), 'report.json')
   const suite = spawn(
     process.execPath,

@@ -148,7 +148,8 @@ await t.test('every route of the hub is in the table above', async (t) => {
     route
       .replace(':topic', 'a')
       .replace(/:(id|name)/, 'x')
-      .replace(':code', 'not-found'),
+      .replace(':code', 'not-found')
+      .replace(/ \/\*$/, ' /streams/*'), // the tree prints a wildcard without the path before it
   )
   const ofTheHub = paths.filter((route) => !/ \/(assets\/.*|.*\.(html|svg))?$/.test(route))
   t.strictSame([...new Set(ofTheHub)].sort(), listed.sort(), tree)

@@ -9,8 +9,7 @@ import { readBody } from '../../server/body-timeout.js'
 import { requireGrant } from './access.js'
 import { bodyLimit, isLiveUpload } from './body.js'
 import { producerHeaders, stateHeaders } from './answer-headers.js'
-import { requireState, type StreamsContext } from './context.js'
-import { essenceOf } from './media-type.js'
+import { requireMediaType, requireState, type StreamsContext } from './context.js'
 import { messagesOf } from './messages.js'
 import { readEnd, readLease, readOrder, readProducer } from './request-headers.js'
 import { answerUpload } from './upload.js'
@@ -69,10 +68,8 @@ function withBody(
 ): AppendRequest {
   if (contentType === undefined)
     throw new Problem('invalid-request', `The header "Content-Type" is missing: the stream has ${state.contentType}.`)
-  const isSame = essenceOf(contentType) === essenceOf(state.contentType)
-  // the hub refuses another content type, unless the stream has ended, which comes first
-  const messages = isSame ? messagesOf(body, state.contentType, settings.maxEventSize) : []
-  if (isSame && messages.length === 0)
-    throw new Problem('invalid-request', 'The body is an empty array: it has no messages to append.')
-  return { messages, contentType: essenceOf(contentType) }
+  requireMediaType(state, contentType)
+  const messages = messagesOf(body, state.contentType, settings.maxEventSize)
+  if (messages.length > 0) return { messages }
+  throw new Problem('invalid-request', 'The body is an empty array: it has no messages to append.')
 }

@@ -4,6 +4,7 @@ import type { Hub } from '../../hub/hub.js'
 import { quote } from '../../model/quote.js'
 import type { Settings } from '../../settings.js'
 import type { StreamLimits } from '../subscribe/connection-limits.js'
+import { essenceOf } from './media-type.js'
 import type { SharedPages } from './shared-pages.js'
 
 export type StreamSettings = StreamLimits &
@@ -17,6 +18,27 @@ export interface StreamsContext {
   readonly finite: FiniteTopics
   readonly pages: SharedPages
   readonly settings: StreamSettings
+}
+
+/**
+ * Checks that a topic takes messages of a content type. The end of the topic comes first (Durable Streams, 5.2, "Error
+ * Precedence").
+ * @throws FiniteTopicError `stream-closed`, `cancelled`, `content-type-mismatch`
+ */
+export function requireMediaType(state: FiniteTopic, contentType: string): void {
+  if (essenceOf(contentType) === essenceOf(state.contentType)) return
+  if (state.status !== 'open') throw endedRefusal(state)
+  throw new FiniteTopicError(
+    'content-type-mismatch',
+    `${quote(state.topic)} has the content type ${quote(state.contentType)}, and the append ${quote(contentType)}.`,
+    { topic: state },
+  )
+}
+
+/** Returns the refusal of an append to a topic that has ended. */
+export function endedRefusal(topic: FiniteTopic): FiniteTopicError {
+  const code = topic.status === 'cancelled' ? 'cancelled' : 'stream-closed'
+  return new FiniteTopicError(code, `${quote(topic.topic)} has ended with the status ${topic.status}.`, { topic })
 }
 
 /**

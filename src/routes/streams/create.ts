@@ -1,8 +1,7 @@
 /** Creates finite topics (Durable Streams, 5.1). */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
-import { FiniteTopicError, type Fork } from '../../hub/finite/finite-topic.js'
-import { quote } from '../../model/quote.js'
+import type { Fork } from '../../hub/finite/finite-topic.js'
 import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
 import { requirePrincipal } from '../../plugins/auth.js'
@@ -10,7 +9,7 @@ import { pathOf } from '../../server/logger.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
-import { essenceOf } from './media-type.js'
+import { DEFAULT_MEDIA_TYPE, essenceOf } from './media-type.js'
 import { messagesOf } from './messages.js'
 import { parseOffset } from './offset.js'
 import { header, readCoalesce, readEnd, readExpiry, readLease, readMediaType, readSubOffset } from './request-headers.js'
@@ -28,15 +27,14 @@ export async function answerCreation(
   if (pathOf(request).endsWith(`/${CANCEL}`) && topic.includes('.'))
     throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream, so no stream has it.`)
   const fork = readFork(app, request)
-  const mediaType = readMediaType(headers, fork !== undefined)
   const config = { ...readExpiry(headers), coalesce: readCoalesce(headers), fork }
   const end = readEnd(headers)
   const lease = readLease(headers)
   if (lease !== undefined && end !== undefined)
     throw new Problem('invalid-request', 'A stream that is created closed has no lease: leave "Fanfare-Lease" out.')
-  const contentType = await contentTypeOf(context, request, mediaType, fork)
+  const { asked: contentType, ofMessages } = await mediaTypesOf(context, request, fork)
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const messages = body.length === 0 ? [] : messagesOf(body, contentType, settings.maxEventSize)
+  const messages = body.length === 0 ? [] : messagesOf(body, ofMessages, settings.maxEventSize)
   requireGrant(request, 'publish', topic) // the token may have expired while the body arrived
   const { subject } = requirePrincipal(request)
   const { topic: state, created } = await finite.create(
@@ -84,23 +82,20 @@ function topicOfSource(from: string, mount: string): EventTopic {
 }
 
 /**
- * Returns the content type of the stream: that of the request, or that of its source.
- * @throws FiniteTopicError `stream-not-found`, `content-type-mismatch`
+ * Returns the content type of a request as the hub compares it: a fork may spell that of its source in another way.
+ * @returns also the content type of the messages
  */
-async function contentTypeOf(
+async function mediaTypesOf(
   { finite }: StreamsContext,
   request: FastifyRequest,
-  mediaType: string | undefined,
   fork: Fork | undefined,
-): Promise<string> {
-  if (!fork) return mediaType!
-  const source = await finite.get(fork.source)
-  requireGrant(request, 'subscribe', fork.source)
-  if (!source)
-    throw new FiniteTopicError('stream-not-found', `There is no finite topic ${quote(fork.source)}, or it has expired.`)
-  if (mediaType === undefined || essenceOf(mediaType) === essenceOf(source.contentType)) return source.contentType
-  throw new FiniteTopicError(
-    'content-type-mismatch',
-    `The source has the content type ${quote(source.contentType)}, and the fork ${quote(mediaType)}.`,
-  )
+): Promise<{ asked: string | undefined; ofMessages: string }> {
+  const asked = readMediaType(request.headers, fork !== undefined)
+  const source = fork && (await finite.get(fork.source))
+  if (fork) requireGrant(request, 'subscribe', fork.source)
+  const isSame = asked !== undefined && source && essenceOf(asked) === essenceOf(source.contentType)
+  return {
+    asked: isSame ? source.contentType : asked,
+    ofMessages: asked ?? source?.contentType ?? DEFAULT_MEDIA_TYPE,
+  }
 }

@@ -1,4 +1,5 @@
 /** Answers a live read with an event stream (Durable Streams, 5.8). */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FiniteTopic } from '../../hub/finite/finite-topic.js'
 import { monotonicNow } from '../../model/clock.js'
@@ -113,8 +114,8 @@ class MessageStream implements SinkListener {
     if (page.isUpToDate && page.topic.status !== 'open') return this.#end(shared.chunk(this.#cursor))
     if (page.messages.length > 0 || this.#isQuiet) await this.#send(shared.chunk(this.#advance()))
     if (shared.read === page.next && !page.isUpToDate) return
+    if (page.messages.length === 0) await nextTurn() // a wait that ends at once must not occupy the event loop
     await this.#read.wait((signal) => finite.wait(topic, shared.read, signal), this.#waitingTime)
-    if (page.topic.coalesce !== undefined) await this.#gather(page.topic.coalesce)
   }
 
   get #isQuiet(): boolean {
@@ -147,11 +148,5 @@ class MessageStream implements SinkListener {
   #end(chunk: Chunk): void {
     this.#sink.end(chunk)
     this.#read.close()
-  }
-
-  /** Waits until the messages that follow the last write closely can be sent together. */
-  async #gather(time: number): Promise<void> {
-    const left = this.#lastWrite + time - monotonicNow()
-    if (left > 0) await this.#read.pause(left)
   }
 }

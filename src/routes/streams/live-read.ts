@@ -56,14 +56,6 @@ export class WaitingRead implements LiveRead {
       this.#ending.signal.removeEventListener('abort', stop)
     }
   }
-
-  /**
-   * Waits until the time is over or the read has ended.
-   * @param time in milliseconds
-   */
-  async pause(time: number): Promise<void> {
-    await this.wait((signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())), time)
-  }
 }
 
 /**

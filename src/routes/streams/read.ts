@@ -14,6 +14,7 @@ import { openRead } from './live-read.js'
 import { joinMessages } from './messages.js'
 import { parseOffset, printOffset } from './offset.js'
 import { header } from './request-headers.js'
+import { readPage } from './shared-pages.js'
 
 /** The size at which the body of a read ends, in bytes. */
 const CHUNK_BYTES = 1024 * 1024
@@ -55,7 +56,7 @@ export async function answerRead(
     return reply.code(204).headers(stateHeaders(state)).send()
   if (live === 'sse') return answerWithEvents(context, request, reply, { state, after, cursor })
   if (live === 'long-poll') return answerWhenReady(context, request, reply, { topic, after, cursor })
-  const page = await context.finite.read(topic, after, CHUNK_BYTES)
+  const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
   requireGrant(request, 'subscribe', topic)
   if (offset !== 'now') return sendCached(request, reply, page, after)
   return sendPage(reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
@@ -89,7 +90,7 @@ async function answerWhenReady(
   { topic, after, cursor }: { topic: string; after: number; cursor: string | undefined },
 ): Promise<FastifyReply> {
   const { finite } = context
-  let page = await finite.read(topic, after, CHUNK_BYTES)
+  let page = await readPage(finite, topic, after, CHUNK_BYTES)
   if (isEmpty(page)) page = await waitForPage(context, request, reply, page)
   requireGrant(request, 'subscribe', topic)
   const isEnd = page.isUpToDate && page.topic.status !== 'open'
@@ -118,7 +119,7 @@ async function waitForPage(
       if (left <= 0) break
       // a read at least twice within `ttl` keeps the topic from expiring
       await read.wait((signal) => finite.wait(topic, empty.next, signal), Math.min(left, ttl / 2))
-      page = await finite.read(topic, empty.next, CHUNK_BYTES)
+      page = await readPage(finite, topic, empty.next, CHUNK_BYTES)
     }
     return page
   } finally {

@@ -42,10 +42,24 @@ export class SharedPages {
     const key = `${topic} ${after}`
     const shared = this.#reading.get(key)
     if (shared) return shared
-    const reading = this.#finite.read(topic, after, PAGE_BYTES).then((page) => new SharedPage(page))
+    const reading = readPage(this.#finite, topic, after, PAGE_BYTES).then((page) => new SharedPage(page))
     this.#reading.set(key, reading)
     const forget = () => void setImmediate(() => this.#reading.delete(key))
     reading.then(forget, forget)
     return reading
   }
+}
+
+/**
+ * Reads a page as `FiniteTopics.read`. An empty page that reaches the tail ends at the tail, from which a live read
+ * waits.
+ */
+export async function readPage(
+  finite: FiniteTopics,
+  topic: string,
+  after: number,
+  bytes: number,
+): Promise<MessagePage> {
+  const page = await finite.read(topic, after, bytes)
+  return page.isUpToDate && page.next < page.topic.tail ? { ...page, next: page.topic.tail } : page
 }

@@ -23,8 +23,8 @@ import { sentLimit } from '../upload/incoming-events.js'
 import { isBlank, readLines, type Line } from '../upload/lines.js'
 import { requireGrant } from './access.js'
 import { refusalHeaders, stateHeaders } from './answer-headers.js'
-import type { StreamsContext } from './context.js'
-import { essenceOf, isJson, isLines, isText } from './media-type.js'
+import { endedRefusal, requireMediaType, type StreamsContext } from './context.js'
+import { isJson, isLines, isText } from './media-type.js'
 import { completeLength, jsonMessage, messagesOf } from './messages.js'
 
 /** How many times within its time a lease is renewed at most. */
@@ -44,7 +44,7 @@ export async function answerUpload(
 ): Promise<FastifyReply> {
   if (asked.producer !== undefined || asked.order !== undefined)
     throw new Problem('invalid-request', 'A live upload is many appends: leave "Producer-…" and "Stream-Seq" out.')
-  await requireContentType(context, state, request.headers['content-type'])
+  requireContentType(state, request.headers['content-type'])
   const upload = new Upload(context, state, request, asked)
   try {
     await upload.run()
@@ -56,17 +56,12 @@ export async function answerUpload(
 }
 
 /** @throws Problem, HubError */
-async function requireContentType(
-  { finite }: StreamsContext,
-  { topic, contentType: type }: FiniteTopic,
-  contentType: string | undefined,
-): Promise<void> {
+function requireContentType(state: FiniteTopic, contentType: string | undefined): void {
+  const { contentType: type } = state
   if (contentType === undefined)
     throw new Problem('invalid-request', `The header "Content-Type" is missing: the stream has ${type}.`)
   if (isJson(type) && isLines(contentType)) return
-  // the hub refuses another content type, unless the stream has ended, which comes first
-  if (essenceOf(contentType) !== essenceOf(type))
-    await finite.append(topic, { messages: [], contentType: essenceOf(contentType) })
+  requireMediaType(state, contentType)
   if (isJson(type))
     throw new Problem('invalid-request', 'A live upload to a stream of JSON is application/x-ndjson: one value a line.')
 }
@@ -132,7 +127,8 @@ class Upload {
       if (signal.aborted) return
       const state = await finite.get(topic)
       const current = state?.incarnation === incarnation && !state.isDeleted ? state : undefined
-      if (current?.status !== 'open') this.#waiting.interrupt(refusalOf(topic, current))
+      if (!current) throw new FiniteTopicError('stream-not-found', `The finite topic ${quote(topic)} is gone.`)
+      if (current.status !== 'open') throw endedRefusal(current)
     } catch (err) {
       this.#waiting.interrupt(err instanceof Error ? err : new Error(String(err)))
     }
@@ -223,11 +219,4 @@ class Upload {
     requireGrant(this.#request, 'publish', this.state.topic)
     this.#context.hub.requireTime()
   }
-}
-
-/** Returns the refusal of an upload to a topic that has ended or is gone. */
-function refusalOf(topic: string, state: FiniteTopic | undefined): FiniteTopicError {
-  if (!state) return new FiniteTopicError('stream-not-found', `The finite topic ${quote(topic)} is gone.`)
-  const code = state.status === 'cancelled' ? 'cancelled' : 'stream-closed'
-  return new FiniteTopicError(code, `The finite topic ${quote(topic)} has ended: ${state.status}.`, { topic: state })
 }
