@@ -167,8 +167,8 @@ export class Publisher {
   /**
    * Publishes events that `check` has returned, all or none. Stored events get consecutive sequences; ephemeral events
    * are sent after them.
-   * @throws HubError `finite-topic`, `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
-   *   `hub-closed`; `invalid-event` for any value that `check` has not returned
+   * @throws HubError `finite-topic`, `too-many-topics` or `too-many-ids` with the `index` of the event,
+   *   `log-unavailable`, `hub-closed`; `invalid-event` for any value that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     const outcomes = await this.#publish(events)

@@ -1,9 +1,9 @@
 /** The public API of the hub for applications (`app.hub`). It is small and stable. */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { PrincipalInput } from '../auth/principal-input.js'
 import { createTokenIssuer, type IssueOptions, type IssueToken } from '../auth/token-issuer.js'
 import type { EventGap, EventsOptions, HubEvent } from '../hub/event-reader.js'
-import type { Hub } from '../hub/hub.js'
 import type { Receipt } from '../hub/publisher.js'
 import type { TopicInfo } from '../hub/topics.js'
 import type { LogStats } from '../log/log.js'
@@ -11,6 +11,7 @@ import type { EventInput } from '../model/event.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
 import type { Settings } from '../settings.js'
 import { createPublicConnections, type FanfareConnections } from './public-connections.js'
+import { createPublicStreams, type FanfareStreams } from './public-streams.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -72,6 +73,8 @@ export interface FanfareHub {
   issueToken(principal: PrincipalInput, options: IssueOptions): string
   /** Counts, lists, describes and ends open streams. */
   readonly connections: FanfareConnections
+  /** Creates finite topics, such as the answer of a model, and opens them. */
+  readonly streams: FanfareStreams
   /** Returns the size of the log. */
   stats(): LogStats
   /**
@@ -88,12 +91,12 @@ export interface FanfareHub {
 
 export default fp<Settings>(
   async (app, settings) => {
-    app.decorate('hub', createPublicHub(app.fanfareHub, createTokenIssuer(settings)))
+    app.decorate('hub', createPublicHub(app, createTokenIssuer(settings)))
   },
   { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub'] },
 )
 
-function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
+function createPublicHub({ fanfareHub: hub, log }: FastifyInstance, issueToken: IssueToken): FanfareHub {
   return {
     publish: (topic, event) => hub.publish(topic, event),
     publishAll: (events) => hub.publishAll(events),
@@ -114,6 +117,7 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     purge: (topic) => hub.purge(topic),
     issueToken,
     connections: createPublicConnections(hub),
+    streams: createPublicStreams(hub, (err, message) => log.error({ err }, message)),
     stats: () => hub.stats(),
     drain: (time) => hub.drain(time),
     halt: () => hub.halt(),

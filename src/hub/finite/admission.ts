@@ -94,8 +94,8 @@ export class Admission {
       : this.#refusal('stream-closed', `${name} has ended with the status ${this.#status}: it takes no more messages.`)
   }
 
-  #requireContentType({ messages, contentType }: Request): void {
-    if (messages.length === 0 || contentType === undefined || contentType === this.#topic.contentType) return
+  #requireContentType({ contentType }: Request): void {
+    if (contentType === undefined || contentType === this.#topic.contentType) return
     throw this.#refusal(
       'content-type-mismatch',
       `${quote(this.#topic.topic)} has the content type ${quote(this.#topic.contentType)}, and the append ${quote(contentType)}.`,

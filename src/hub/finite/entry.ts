@@ -2,7 +2,7 @@
 import { monotonicNow } from '../../model/clock.js'
 import type { StoredEvent } from '../../model/event.js'
 import { EVENT_OVERHEAD } from './admission.js'
-import { Fold, bytesOf } from './fold.js'
+import { bytesOf, type Fold } from './fold.js'
 import type { FiniteRecord } from './finite-record.js'
 import type { FiniteTopic } from './finite-topic.js'
 

@@ -21,6 +21,8 @@ export class Fold {
   order: string | undefined
   /** The lease of the writer, in milliseconds. */
   lease: number | undefined
+  /** The time of the append that has set the lease, in milliseconds since the Unix epoch. */
+  leasedAt = 0
   /** The time of the newest event, in milliseconds since the Unix epoch. */
   time = 0
 
@@ -32,7 +34,10 @@ export class Fold {
     const { producer, order, lease } = noteOf(event)
     if (producer) this.producers.set(producer.id, { epoch: producer.epoch, seq: producer.seq })
     if (order !== undefined) this.order = order
-    if (lease !== undefined) this.lease = lease
+    if (lease !== undefined) {
+      this.lease = lease
+      this.leasedAt = event.time
+    }
     const end = endOf(event)
     if (end === undefined) {
       this.tail = event.sequence

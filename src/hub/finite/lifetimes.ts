@@ -155,7 +155,7 @@ const RETRY = 5_000
 /** The time between two looks at a deleted topic with forks, in milliseconds. */
 const DELETED = 5_000
 
-/** Returns the lease of the writer: that of its newest append, or of a later renewal. */
+/** Returns the lease of the writer: that of its newest append with a lease, or of a later renewal. */
 function leaseOf({ record: { touch }, fold }: Entry): number | undefined {
-  return touch?.lease !== undefined && touch.time > fold!.time ? touch.lease : fold!.lease
+  return touch?.lease !== undefined && touch.time >= fold!.leasedAt ? touch.lease : fold!.lease
 }

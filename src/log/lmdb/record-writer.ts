@@ -87,7 +87,7 @@ export class RecordWriter {
 
   /** Returns the value of a record; `undefined`: there is none, or it has expired. */
   #valueOf(key: string): unknown {
-    const row = this.#tables.records.get(key) as unknown
+    const row = this.#tables.records.get(key)
     if (!Array.isArray(row)) return row
     const [value, until = Infinity] = row as RecordRow
     return until > this.#now() ? value : undefined

@@ -22,7 +22,7 @@ export interface TopicLog extends Trimmed {
 export class RetainedEvents implements Walkable {
   readonly order = new EventOrder()
   /** The topics whose events are not trimmed. */
-  readonly finite = new FiniteNames()
+  readonly finite: FiniteNames
   /** Every event up to this sequence belongs to a finite topic, as long as `finite.removals` has this value. */
   #passed = { sequence: 0, removals: 0 }
   #head = 0
@@ -32,7 +32,8 @@ export class RetainedEvents implements Walkable {
   readonly #topicSize: (name: string) => number
 
   /** @param sizeOf returns the bytes of a topic besides its events */
-  constructor(sizeOf = topicSize) {
+  constructor(sizeOf = topicSize, finite = new FiniteNames()) {
+    this.finite = finite
     this.#topicSize = sizeOf
   }
 
