@@ -63,7 +63,8 @@ export default fp(
     const above = new Map<string, RegExp>()
     app.decorate('pathBelow', (request: FastifyRequest, path: string) => {
       let pattern = above.get(path)
-      if (!pattern) above.set(path, (pattern = new RegExp(`^${patternOf(`${prefix}${path}/`, router)}`, flagsOf(router))))
+      if (!pattern)
+        above.set(path, (pattern = new RegExp(`^${patternOf(`${prefix}${path}/`, router)}`, flagsOf(router))))
       const below = pathOf(request).replace(pattern, '')
       return router.ignoreTrailingSlash ? below.replace(/\/$/, '') : below
     })

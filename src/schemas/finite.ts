@@ -17,6 +17,19 @@ export const StreamQuery = Type.Object({
 })
 export type StreamQuery = Static<typeof StreamQuery>
 
+/** The state of a finite topic, in the description of the topic. */
+export const FiniteInfo = Type.Object({
+  path: Type.Union([Type.String(), Type.Null()], {
+    description: 'its path, such as "/streams/chats/42/r7"; null if no path leads to the topic',
+  }),
+  status: Type.String({ description: '"open", "done", "error", "cancelled" or "expired"' }),
+  contentType: Type.String(),
+  size: Type.Integer({ minimum: 0, description: 'the bytes of all messages, without those that a fork inherits' }),
+  createdAt: Type.String({ format: 'date-time' }),
+  createdBy: Type.Optional(Type.String({ description: 'for admins: the subject that created it' })),
+})
+export type FiniteInfo = Static<typeof FiniteInfo>
+
 /** The state of a finite topic after `POST /streams/{path}/cancel`. */
 export const CancelledStream = Type.Object({
   topic: Type.String(),

@@ -144,12 +144,13 @@ await t.test('every route of the hub is in the table above', async (t) => {
     for (const method of methods.split(', '))
       if (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].includes(method)) served.push(`${method} ${path.join('')}`)
   }
-  const paths = served.map((route) =>
-    route
-      .replace(':topic', 'a')
-      .replace(/:(id|name)/, 'x')
-      .replace(':code', 'not-found')
-      .replace(/ \/\*$/, ' /streams/*'), // the tree prints a wildcard without the path before it
+  const paths = served.map(
+    (route) =>
+      route
+        .replace(':topic', 'a')
+        .replace(/:(id|name)/, 'x')
+        .replace(':code', 'not-found')
+        .replace(/ \/\*$/, ' /streams/*'), // the tree prints a wildcard without the path before it
   )
   const ofTheHub = paths.filter((route) => !/ \/(assets\/.*|.*\.(html|svg))?$/.test(route))
   t.strictSame([...new Set(ofTheHub)].sort(), listed.sort(), tree)

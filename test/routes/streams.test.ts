@@ -6,7 +6,7 @@ import { token } from '../helper/token.js'
 const text = { 'content-type': 'text/plain' }
 const json = { 'content-type': 'application/json' }
 
-t.test('a stream is created, appended to, read and closed', async (t) => {
+await t.test('a stream is created, appended to, read and closed', async (t) => {
   const { send } = await openApp(t)
   const created = await send({ method: 'PUT', url: '/streams/chats/42/r7', headers: { ...text, host: 'hub.example' } })
   t.equal(created.statusCode, 201)
@@ -36,7 +36,7 @@ t.test('a stream is created, appended to, read and closed', async (t) => {
   t.equal(head.headers['stream-next-offset'], read.headers['stream-next-offset'])
 })
 
-t.test('a path with other characters is another stream', async (t) => {
+await t.test('a path with other characters is another stream', async (t) => {
   const { app, send } = await openApp(t)
   const paths = ['a.b', 'a/b', 'a%2Fb', 'a%20b', 'a~2Eb', 'caf%C3%A9']
   for (const path of paths) {
@@ -47,7 +47,7 @@ t.test('a path with other characters is another stream', async (t) => {
   t.ok(await app.fanfareHub.finite.get('a~2Eb'), 'the topic of "a.b"')
 })
 
-t.test('a path that is no topic is refused', async (t) => {
+await t.test('a path that is no topic is refused', async (t) => {
   const { send } = await openApp(t)
   for (const method of ['PUT', 'POST', 'GET', 'DELETE'] as const) {
     isProblem(t, await send({ method, url: '/streams/a//b' }), 400, 'invalid-topic')
@@ -57,7 +57,7 @@ t.test('a path that is no topic is refused', async (t) => {
   }
 })
 
-t.test('grants are those of the topic, and are checked before the stream is looked for', async (t) => {
+await t.test('grants are those of the topic, and are checked before the stream is looked for', async (t) => {
   const { send } = await openApp(t)
   const reader = { authorization: `Bearer ${token({ sub: 'r', subscribe: ['chats.*'] })}` }
   const writer = { authorization: `Bearer ${token({ sub: 'w', publish: ['chats.*'] })}` }
@@ -82,7 +82,7 @@ t.test('grants are those of the topic, and are checked before the stream is look
   isProblem(t, await send({ url: '/streams/chats/1', headers: reader }), 404, 'stream-not-found')
 })
 
-t.test('topics that need no token are read without one', async (t) => {
+await t.test('topics that need no token are read without one', async (t) => {
   const { send } = await openApp(t, { anonymousSubscribe: ['public.**'] })
   await send({ method: 'PUT', url: '/streams/public/1', headers: text, payload: 'x' })
   const none = { authorization: null }
@@ -91,7 +91,7 @@ t.test('topics that need no token are read without one', async (t) => {
   isProblem(t, await send({ url: '/streams/private/1', headers: none }), 401, 'missing-token')
 })
 
-t.test('a fork needs a grant to read its source', async (t) => {
+await t.test('a fork needs a grant to read its source', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/secret/1', headers: text, payload: 'x' })
   const fork = (grants: object, from: string) =>
@@ -106,7 +106,7 @@ t.test('a fork needs a grant to read its source', async (t) => {
   t.equal((await fork({ subscribe: ['secret.*'] }, '/secret/1')).statusCode, 200, 'the path below /streams')
 })
 
-t.test('a stream is cancelled by a publisher or by its creator', async (t) => {
+await t.test('a stream is cancelled by a publisher or by its creator', async (t) => {
   const { send } = await openApp(t)
   const creator = { authorization: `Bearer ${token({ sub: 'u1', publish: ['runs.*'] })}` }
   await send({ method: 'PUT', url: '/streams/runs/1', headers: { ...text, ...creator }, payload: 'x' })
@@ -128,19 +128,19 @@ t.test('a stream is cancelled by a publisher or by its creator', async (t) => {
   t.equal((await send({ url: '/streams/runs/1' })).headers['fanfare-status'], 'cancelled')
 })
 
-t.test('a stream that has ended stays as it is when it is cancelled', async (t) => {
+await t.test('a stream that has ended stays as it is when it is cancelled', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: { ...text, 'stream-closed': 'true' } })
   t.match((await send({ method: 'POST', url: '/streams/a/cancel' })).json(), { status: 'done' })
 })
 
-t.test('no stream has the path of an operation', async (t) => {
+await t.test('no stream has the path of an operation', async (t) => {
   const { send } = await openApp(t)
   isProblem(t, await send({ method: 'PUT', url: '/streams/a/cancel', headers: text }), 400, 'invalid-stream')
   t.equal((await send({ method: 'PUT', url: '/streams/cancel', headers: text })).statusCode, 201)
 })
 
-t.test('a writer ends a stream with an error', async (t) => {
+await t.test('a writer ends a stream with an error', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: text })
   const close = (headers: Record<string, string>) => send({ method: 'POST', url: '/streams/a', headers })
@@ -150,7 +150,7 @@ t.test('a writer ends a stream with an error', async (t) => {
   t.equal((await send({ url: '/streams/a' })).headers['fanfare-status'], 'error')
 })
 
-t.test('only a lease makes a request without a body meaningful', async (t) => {
+await t.test('only a lease makes a request without a body meaningful', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: text })
   const post = (headers: Record<string, string>) => send({ method: 'POST', url: '/streams/a', headers })
@@ -163,7 +163,7 @@ t.test('only a lease makes a request without a body meaningful', async (t) => {
   t.equal(renewed.headers['stream-next-offset'], before.headers['stream-next-offset'])
 })
 
-t.test('a stream whose lease ends without an append ends with an error', async (t) => {
+await t.test('a stream whose lease ends without an append ends with an error', async (t) => {
   const { app, send } = await openApp(t)
   await listen(app) // a listening server keeps the process alive during the wait
   await send({ method: 'PUT', url: '/streams/a', headers: { ...text, 'fanfare-lease': '1s' } })
@@ -171,7 +171,7 @@ t.test('a stream whose lease ends without an append ends with an error', async (
   t.equal((await send({ method: 'HEAD', url: '/streams/a' })).headers['fanfare-status'], 'error')
 })
 
-t.test('invalid headers are refused', async (t) => {
+await t.test('invalid headers are refused', async (t) => {
   const { send } = await openApp(t)
   const put = (headers: Record<string, string>) => send({ method: 'PUT', url: '/streams/new', headers })
   const invalid: Record<string, string>[] = [
@@ -198,7 +198,7 @@ t.test('invalid headers are refused', async (t) => {
   t.equal((await send({ method: 'HEAD', url: '/streams/new' })).statusCode, 404, 'nothing was created')
 })
 
-t.test('the refusal of a producer tells the epoch or the number', async (t) => {
+await t.test('the refusal of a producer tells the epoch or the number', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: text })
   const append = (epoch: number, seq: number) =>
@@ -221,7 +221,7 @@ t.test('the refusal of a producer tells the epoch or the number', async (t) => {
   t.match(gap.headers, { 'producer-expected-seq': '1', 'producer-received-seq': '5' })
 })
 
-t.test('a client that has a page is not sent it again', async (t) => {
+await t.test('a client that has a page is not sent it again', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: text, payload: 'x' })
   const first = await send({ url: '/streams/a' })
@@ -236,7 +236,7 @@ t.test('a client that has a page is not sent it again', async (t) => {
   t.match(closed, { statusCode: 200, headers: { 'stream-closed': 'true' } }, 'the end is news')
 })
 
-t.test('a large stream is read in chunks', async (t) => {
+await t.test('a large stream is read in chunks', async (t) => {
   const { send } = await openApp(t)
   const body = Buffer.alloc(2_500_000, 'ab')
   await send({ method: 'PUT', url: '/streams/a', headers: { 'stream-closed': 'true' }, payload: body })
@@ -252,7 +252,7 @@ t.test('a large stream is read in chunks', async (t) => {
   t.ok(Buffer.concat(parts).equals(body))
 })
 
-t.test('a message that is too large is refused', async (t) => {
+await t.test('a message that is too large is refused', async (t) => {
   const { send } = await openApp(t, { maxEventSize: 1_000 })
   await send({ method: 'PUT', url: '/streams/json', headers: json })
   await send({ method: 'PUT', url: '/streams/text', headers: text })
@@ -266,7 +266,7 @@ t.test('a message that is too large is refused', async (t) => {
   t.equal((await send({ url: '/streams/json' })).payload, '[]')
 })
 
-t.test('an offset behind the tail, and an unknown mode, are refused', async (t) => {
+await t.test('an offset behind the tail, and an unknown mode, are refused', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: text })
   isProblem(t, await send({ url: '/streams/a?offset=0000000000009999' }), 400, 'invalid-offset')
@@ -276,7 +276,7 @@ t.test('an offset behind the tail, and an unknown mode, are refused', async (t) 
   t.equal((await send({ url: '/streams/a?offset=-1&utm=x' })).statusCode, 200, 'other parameters are ignored')
 })
 
-t.test('another method is refused with those that are allowed', async (t) => {
+await t.test('another method is refused with those that are allowed', async (t) => {
   const { send } = await openApp(t)
   const patched = await send({ method: 'PATCH', url: '/streams/a/b' })
   isProblem(t, patched, 405, 'method-not-allowed')
@@ -284,7 +284,7 @@ t.test('another method is refused with those that are allowed', async (t) => {
   isProblem(t, await send({ url: '/streams' }), 404, 'not-found')
 })
 
-t.test('pages of an allowed origin can read the headers of the protocol', async (t) => {
+await t.test('pages of an allowed origin can read the headers of the protocol', async (t) => {
   const { send } = await openApp(t, { corsOrigins: ['https://app.example.com'] })
   const origin = 'https://app.example.com'
   const answer = await send({ method: 'PUT', url: '/streams/a', headers: { ...text, origin } })
@@ -308,7 +308,7 @@ t.test('pages of an allowed origin can read the headers of the protocol', async 
   t.notMatch(elsewhere.headers['access-control-expose-headers'], /Stream/, 'other routes have no such headers')
 })
 
-t.test('a refusal has the security headers too', async (t) => {
+await t.test('a refusal has the security headers too', async (t) => {
   const { send } = await openApp(t)
   for (const headers of [{}, { authorization: null }, { authorization: 'Bearer x' }]) {
     const answer = await send({ url: '/streams/none', headers })
@@ -316,7 +316,7 @@ t.test('a refusal has the security headers too', async (t) => {
   }
 })
 
-t.test('a publish rate limits creations and appends', async (t) => {
+await t.test('a publish rate limits creations and appends', async (t) => {
   const { send } = await openApp(t, { publishRate: 2 })
   t.equal((await send({ method: 'PUT', url: '/streams/a', headers: text })).statusCode, 201)
   t.equal((await send({ method: 'POST', url: '/streams/a', headers: text, payload: 'x' })).statusCode, 204)

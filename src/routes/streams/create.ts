@@ -12,7 +12,15 @@ import type { StreamsContext } from './context.js'
 import { DEFAULT_MEDIA_TYPE, essenceOf } from './media-type.js'
 import { messagesOf } from './messages.js'
 import { parseOffset } from './offset.js'
-import { header, readCoalesce, readEnd, readExpiry, readLease, readMediaType, readSubOffset } from './request-headers.js'
+import {
+  header,
+  readCoalesce,
+  readEnd,
+  readExpiry,
+  readLease,
+  readMediaType,
+  readSubOffset,
+} from './request-headers.js'
 
 /** Answers `PUT`. */
 export async function answerCreation(

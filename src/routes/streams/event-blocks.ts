@@ -6,8 +6,8 @@ import { completeLength, joinMessages } from './messages.js'
 import { printOffset } from './offset.js'
 
 /**
- * Returns the blocks of a page: a `data` event with its messages, and a `control` event. The control event has an `id:`,
- * with which an EventSource resumes.
+ * Returns the blocks of a page: a `data` event with its messages, and a `control` event, whose `id:` an EventSource
+ * resumes from.
  * @param cursor as from `nextCursor`
  */
 export function encodePage(page: MessagePage, cursor: number): Chunk {
@@ -26,9 +26,7 @@ export function wholeCharacters(page: MessagePage): MessagePage {
     const part = messages.slice(0, count)
     const bytes = joinMessages(part.slice(-4), topic.contentType) // a character has four bytes at most
     if (completeLength(bytes) < bytes.length) continue
-    return count === messages.length
-      ? page
-      : { topic, messages: part, next: part.at(-1)!.sequence, isUpToDate: false }
+    return count === messages.length ? page : { topic, messages: part, next: part.at(-1)!.sequence, isUpToDate: false }
   }
   return isUpToDate ? { topic, messages: [], next: messages[0]!.sequence - 1, isUpToDate: false } : page
 }

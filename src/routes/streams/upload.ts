@@ -5,12 +5,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
-import {
-  FiniteTopicError,
-  type AppendRequest,
-  type FiniteTopic,
-  type Message,
-} from '../../hub/finite/finite-topic.js'
+import { FiniteTopicError, type AppendRequest, type FiniteTopic, type Message } from '../../hub/finite/finite-topic.js'
 import { monotonicNow } from '../../model/clock.js'
 import { tooDeep } from '../../model/json.js'
 import { quote } from '../../model/quote.js'

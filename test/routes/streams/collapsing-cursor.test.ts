@@ -6,13 +6,13 @@ function current(): number {
   return Math.floor((Date.now() - Date.UTC(2024, 9, 9)) / 20_000)
 }
 
-t.test('a cursor is the number of the current interval', async (t) => {
+await t.test('a cursor is the number of the current interval', async (t) => {
   const before = current()
   const cursor = nextCursor(undefined)
   t.ok(cursor >= before && cursor <= current())
 })
 
-t.test('a cursor is greater than that of the client', async (t) => {
+await t.test('a cursor is greater than that of the client', async (t) => {
   for (let n = 0; n < 200; n++) {
     const cursor = current() + n
     const next = nextCursor(String(cursor))
@@ -20,7 +20,7 @@ t.test('a cursor is greater than that of the client', async (t) => {
   }
 })
 
-t.test('an old or invalid cursor is ignored', async (t) => {
+await t.test('an old or invalid cursor is ignored', async (t) => {
   for (const sent of ['0', '-5', 'abc', '', '1e9', '9'.repeat(30)]) {
     const before = current()
     const next = nextCursor(sent)

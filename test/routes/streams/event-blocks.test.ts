@@ -25,7 +25,7 @@ function pageOf(contentType: string, messages: Message[], state: Partial<FiniteT
   return { topic, messages: stored, next: 9 + messages.length, isUpToDate: true }
 }
 
-t.test('a text is read as it was sent, except that each line end becomes LF', async () => {
+await t.test('a text is read as it was sent, except that each line end becomes LF', async () => {
   const texts = fc.array(fc.string({ unit: fc.constantFrom('a', ' ', '\n', '\r', 'é', ':', '\u2028'), minLength: 1 }), {
     minLength: 1,
   })
@@ -38,7 +38,7 @@ t.test('a text is read as it was sent, except that each line end becomes LF', as
   )
 })
 
-t.test('no payload adds an event or a field', async () => {
+await t.test('no payload adds an event or a field', async () => {
   const lines = fc.array(fc.constantFrom('event: control', 'data: x', 'id: 9', '', '\r', '\n', '\r\n\r\n'))
   fc.assert(
     fc.property(lines, (parts) => {
@@ -49,7 +49,7 @@ t.test('no payload adds an event or a field', async () => {
   )
 })
 
-t.test('JSON is an array, and other bytes are base64', async (t) => {
+await t.test('JSON is an array, and other bytes are base64', async (t) => {
   const json: Message[] = [
     { kind: 'json', payload: '{"a":1}' },
     { kind: 'json', payload: '2' },
@@ -59,7 +59,7 @@ t.test('JSON is an array, and other bytes are base64', async (t) => {
   t.equal(read(pageOf('image/png', bytes))[0]?.data, Buffer.from([0, 255, 1]).toString('base64'))
 })
 
-t.test('the control event tells the offset, the cursor and the end', async (t) => {
+await t.test('the control event tells the offset, the cursor and the end', async (t) => {
   const control = (page: MessagePage) => JSON.parse(read(page).at(-1)!.data) as unknown
   const page = pageOf('text/plain', [{ kind: 'text', payload: 'x' }])
   t.strictSame(control(page), { streamNextOffset: '0000000000000010', streamCursor: '7', upToDate: true })
@@ -74,7 +74,7 @@ t.test('the control event tells the offset, the cursor and the end', async (t) =
   t.equal(read(ended).length, 1, 'without messages there is no data event')
 })
 
-t.test('characters that are cut between messages are sent whole', async () => {
+await t.test('characters that are cut between messages are sent whole', async () => {
   const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
   fc.assert(
     fc.property(text, fc.array(fc.nat()), (text, cuts) => {
@@ -96,7 +96,7 @@ t.test('characters that are cut between messages are sent whole', async () => {
   )
 })
 
-t.test('bytes that are not UTF-8 do not hold a text up', async (t) => {
+await t.test('bytes that are not UTF-8 do not hold a text up', async (t) => {
   const broken = [bytesMessage(Buffer.from([0xe2, 0x82]), 'text/plain')]
   t.equal(wholeCharacters(pageOf('text/plain', broken)).messages.length, 0, 'the rest may follow')
   t.equal(wholeCharacters(pageOf('text/plain', broken, { status: 'done' })).messages.length, 1, 'nothing follows')

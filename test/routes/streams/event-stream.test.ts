@@ -65,10 +65,16 @@ await t.test('a subscriber keeps a stream from expiring', async (t) => {
   await create('a', 'text/plain', 'x', { 'stream-ttl': '1' })
   await create('b', 'text/plain', 'x', { 'stream-ttl': '1' })
   const stream = await events(t, 'a?offset=-1&live=sse')
-  await poll(async () => ((await call('HEAD', 'b')).status === 404 ? true : undefined), () => 'b did not expire')
+  await poll(
+    async () => ((await call('HEAD', 'b')).status === 404 ? true : undefined),
+    () => 'b did not expire',
+  )
   t.equal((await call('HEAD', 'a')).status, 200)
   stream.destroy()
-  await poll(async () => ((await call('HEAD', 'a')).status === 404 ? true : undefined), () => 'a did not expire')
+  await poll(
+    async () => ((await call('HEAD', 'a')).status === 404 ? true : undefined),
+    () => 'a did not expire',
+  )
 })
 
 await t.test('a stream ends when the topic is deleted', async (t) => {
@@ -100,7 +106,10 @@ await t.test('live reads end within a second of the revocation of their token', 
   const bearer = token({ subscribe: ['**'], sub: 'u1' })
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
   const polled = call('GET', 'a?offset=now&live=long-poll', { token: bearer })
-  await poll(async () => (app.fanfareHub.connections.size === 2 ? true : undefined), () => 'two live reads')
+  await poll(
+    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    () => 'two live reads',
+  )
   const began = monotonicNow()
   const revoked = await app.inject({
     method: 'POST',
@@ -129,14 +138,21 @@ await t.test('live reads count as streams', async (t) => {
   }
   t.equal((await call('GET', 'a', { token: bearer })).status, 200, 'a read of what is stored is no stream')
   stream.destroy()
-  await poll(async () => (connections.size === 0 ? true : undefined), () => 'the live read did not end')
+  await poll(
+    async () => (connections.size === 0 ? true : undefined),
+    () => 'the live read did not end',
+  )
   t.equal(connections.ofSubject('u1'), 0)
 })
 
 await t.test('a ticket opens an event stream only', async (t) => {
   const { app, create, events, url } = await openStreams(t)
   await create('a', 'text/plain', 'x')
-  const issued = await app.inject({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${anyTopic()}` } })
+  const issued = await app.inject({
+    method: 'POST',
+    url: '/tickets',
+    headers: { authorization: `Bearer ${anyTopic()}` },
+  })
   const { ticket } = issued.json<{ ticket: string }>()
   const stream = await events(t, `a?offset=-1&live=sse&ticket=${ticket}`, { token: undefined } as never)
   await stream.until(() => dataOf(stream).length === 1)
@@ -149,7 +165,10 @@ await t.test('a hub that stops ends live reads cleanly', async (t) => {
   await create('a', 'text/plain', 'x')
   const stream = await events(t, 'a?offset=-1&live=sse')
   const polled = call('GET', 'a?offset=now&live=long-poll')
-  await poll(async () => (app.fanfareHub.connections.size === 2 ? true : undefined), () => 'two live reads')
+  await poll(
+    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    () => 'two live reads',
+  )
   await app.fanfareHub.drain(0)
   await stream.closed
   t.match(await polled, { status: 204 })
@@ -170,7 +189,10 @@ await t.test('a subscriber that does not read is ended, and is sent the rest lat
     const messages = Array.from({ length: 10 }, (_, m) => ({ kind: 'text' as const, payload: `${n + m} ${part}` }))
     await finite.append('a', { messages })
   }
-  await poll(async () => (connections.size === 0 ? true : undefined), () => 'it was not ended')
+  await poll(
+    async () => (connections.size === 0 ? true : undefined),
+    () => 'it was not ended',
+  )
   slow.resume()
   await slow.closed
   await finite.append('a', { messages: [], end: 'done' })

@@ -5,7 +5,7 @@ import { completeLength, joinMessages, messagesOf } from '../../../src/routes/st
 const bodies = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes))
 const texts = fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).map((text) => Buffer.from(text))
 
-t.test('bytes are read as they were sent, in messages of limited size', async () => {
+await t.test('bytes are read as they were sent, in messages of limited size', async () => {
   const types = fc.constantFrom('application/octet-stream', 'text/plain', 'text/plain; charset=latin1')
   fc.assert(
     fc.property(bodies, types, fc.integer({ min: 4, max: 50 }), (body, type, maxSize) => {
@@ -16,7 +16,7 @@ t.test('bytes are read as they were sent, in messages of limited size', async ()
   )
 })
 
-t.test('a text is split between characters', async () => {
+await t.test('a text is split between characters', async () => {
   fc.assert(
     fc.property(texts, fc.integer({ min: 4, max: 20 }), (body, maxSize) =>
       messagesOf(body, 'text/plain', maxSize).every(({ kind }) => kind === 'text'),
@@ -24,7 +24,7 @@ t.test('a text is split between characters', async () => {
   )
 })
 
-t.test('the complete part of a text ends with a character', async () => {
+await t.test('the complete part of a text ends with a character', async () => {
   fc.assert(
     fc.property(texts, fc.nat(), (text, cut) => {
       const part = text.subarray(0, cut % (text.length + 1))
@@ -34,7 +34,7 @@ t.test('the complete part of a text ends with a character', async () => {
   )
 })
 
-t.test('an array of JSON is flattened by one level', async (t) => {
+await t.test('an array of JSON is flattened by one level', async (t) => {
   const payloads = (body: string) => messagesOf(Buffer.from(body), 'application/json', 100).map((m) => m.payload)
   t.strictSame(payloads('{"a": 1}'), ['{"a":1}'])
   t.strictSame(payloads(' [ {"a":1}, [2, 3], "x", null ] '), ['{"a":1}', '[2,3]', '"x"', 'null'])
@@ -43,7 +43,7 @@ t.test('an array of JSON is flattened by one level', async (t) => {
   t.strictSame(payloads('\ufeff1'), ['1'])
 })
 
-t.test('bad JSON is refused', async (t) => {
+await t.test('bad JSON is refused', async (t) => {
   const read = (body: string | Buffer) => messagesOf(Buffer.from(body), 'application/json', 10)
   t.throws(() => read('{'), { code: 'invalid-json' })
   t.throws(() => read(Buffer.from([0x22, 0xff, 0x22])), { code: 'invalid-encoding' })

@@ -34,7 +34,8 @@ export async function openStreams(t: Test, settings: AppSettings = {}): Promise<
   const bearer = anyTopic()
 
   async function call(method: string, path: string, { text, headers, ...options }: Options = {}): Promise<Answer> {
-    if (text === undefined) return send({ url }, method, path, { token: bearer, ...(headers && { headers }), ...options })
+    if (text === undefined)
+      return send({ url }, method, path, { token: bearer, ...(headers && { headers }), ...options })
     const response = await fetch(url + path, {
       method,
       body: text,

@@ -9,7 +9,10 @@ await t.test('a long poll waits for messages', async (t) => {
   const { app, create, append, call } = await openStreams(t)
   await create('a', 'text/plain', 'one')
   const polled = call('GET', 'a?offset=now&live=long-poll')
-  await poll(async () => (app.fanfareHub.connections.size === 1 ? true : undefined), () => 'a live read')
+  await poll(
+    async () => (app.fanfareHub.connections.size === 1 ? true : undefined),
+    () => 'a live read',
+  )
   await append('a', 'two')
   t.match(await polled, { status: 200, body: 'two' })
   t.match((await polled).headers.get('stream-cursor'), /^\d+$/)
@@ -32,7 +35,10 @@ await t.test('a long poll ends with the stream', async (t) => {
   const { app, create, call } = await openStreams(t)
   await create('a', 'text/plain', 'one')
   const polled = call('GET', 'a?offset=now&live=long-poll')
-  await poll(async () => (app.fanfareHub.connections.size === 1 ? true : undefined), () => 'a live read')
+  await poll(
+    async () => (app.fanfareHub.connections.size === 1 ? true : undefined),
+    () => 'a live read',
+  )
   await call('POST', 'a/cancel')
   const answer = await polled
   t.equal(answer.status, 204)
@@ -48,8 +54,14 @@ await t.test('a long poll of a client that has gone ends', async (t) => {
   const headers = { authorization: `Bearer ${anyTopic()}` }
   const polled = fetch(`${url}a?offset=now&live=long-poll`, { headers, signal: leaving.signal })
   const { connections } = app.fanfareHub
-  await poll(async () => (connections.size === 1 ? true : undefined), () => 'a live read')
+  await poll(
+    async () => (connections.size === 1 ? true : undefined),
+    () => 'a live read',
+  )
   leaving.abort()
   await t.rejects(polled)
-  await poll(async () => (connections.size === 0 ? true : undefined), () => 'the live read did not end')
+  await poll(
+    async () => (connections.size === 0 ? true : undefined),
+    () => 'the live read did not end',
+  )
 })

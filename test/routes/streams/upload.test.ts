@@ -22,10 +22,15 @@ function upload(t: Test, url: string, headers: Record<string, string>, bearer = 
   t.teardown(() => void request.destroy())
   const answer = new Promise<Awaited<Upload['answer']>>((resolve, reject) => {
     request.on('error', reject)
-    request.once('response', async (response) => {
-      const text = await response.setEncoding('utf8').reduce<string>((all, part: string) => all + part, '')
-      const problem = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, problem })
+    request.once('response', (response) => {
+      response
+        .setEncoding('utf8')
+        .reduce<string>((all, part: string) => all + part, '')
+        .then((text) => {
+          const problem = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, problem })
+        })
+        .catch(reject)
     })
   })
   answer.catch(() => undefined)
