@@ -322,3 +322,18 @@ await t.test('a publish rate limits creations and appends', async (t) => {
   t.equal((await send({ method: 'POST', url: '/streams/a', headers: text, payload: 'x' })).statusCode, 204)
   isProblem(t, await send({ method: 'POST', url: '/streams/a', headers: text, payload: 'x' }), 429, 'rate-limited')
 })
+
+await t.test('the description of a topic has the state of its stream', async (t) => {
+  const { send } = await openApp(t)
+  const creator = { authorization: `Bearer ${token({ sub: 'u1', publish: ['**'], subscribe: ['**'] })}` }
+  await send({ method: 'PUT', url: '/streams/a/v1.0', headers: { ...text, ...creator }, payload: 'four' })
+  const describe = (grants: object, topic = 'a.v1~2E0') =>
+    send({ url: `/topics/${topic}`, headers: { authorization: `Bearer ${token({ sub: 'u2', ...grants })}` } })
+  const { stream } = (await describe({ subscribe: ['**'] })).json<{ stream: object }>()
+  const state = { path: '/streams/a/v1.0', status: 'open', contentType: 'text/plain', size: 4 }
+  t.match(stream, { ...state, createdAt: /^\d{4}-/ })
+  t.notOk('createdBy' in stream)
+  t.match((await describe({ admin: true })).json(), { stream: { ...state, createdBy: 'u1' } })
+  isProblem(t, await describe({ subscribe: ['b'] }), 403, 'not-granted')
+  t.notOk('stream' in (await describe({ subscribe: ['**'] }, 'other')).json<object>())
+})

@@ -40,7 +40,7 @@ export function TopicPage({ topic }: { topic: string }) {
     <>
       <div class="title">
         <h1 class="name">{topic}</h1>
-        {isAdmin.value === true && (
+        {isAdmin.value === true && !info?.stream && (
           <button type="button" class="danger quiet" disabled={!info?.events} onClick={() => (isPurging.value = true)}>
             Purge…
           </button>
