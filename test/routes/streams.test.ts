@@ -34,6 +34,7 @@ await t.test('a stream is created, appended to, read and closed', async (t) => {
   t.equal(head.statusCode, 200)
   t.match(head.headers, { 'stream-closed': 'true', 'fanfare-status': 'done', 'cache-control': 'no-store' })
   t.equal(head.headers['stream-next-offset'], read.headers['stream-next-offset'])
+  t.notOk('content-length' in head.headers)
 })
 
 await t.test('a path with other characters is another stream', async (t) => {
