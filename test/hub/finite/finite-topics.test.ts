@@ -260,3 +260,26 @@ await t.test('a writer that disappears ends its topic with an error', async (t) 
   await eventually(async () => (await finite.get('a'))?.status === 'error')
   await t.rejects(finite.append('a', { messages: [] }), { code: 'stream-closed' })
 })
+
+await t.test('many topics expire, and leave nothing', async (t) => {
+  const { finite, log, errors } = await open(t, { streamTtl: 10 })
+  const count = 10_000
+  for (let n = 0; n < count; n += 500) {
+    const some = Array.from({ length: 500 }, (_, m) => `t.${n + m}`)
+    await Promise.all(
+      some.map((topic) => finite.create(topic, TEXT, { ...say('x'), end: 'done' }).catch(() => undefined)),
+    )
+  }
+  await eventually(async () => (await log.records.list('')).length === 0)
+  t.match(log.view.stats(), { events: 0, topics: 0 })
+  t.equal(finite.coalesceOf('t.1'), undefined)
+  t.equal(finite.size, 0)
+  t.strictSame(errors, [])
+})
+
+await t.test('a topic cannot live longer than the log keeps events', async (t) => {
+  const { finite } = await open(t, { longestStreamTtl: 1_000 })
+  await t.rejects(finite.create('a', { ...TEXT, ttl: 2_000 }), { code: 'invalid-stream' })
+  await t.rejects(finite.create('a', { ...TEXT, expiresAt: Date.now() + 2_000 }), { code: 'invalid-stream' })
+  await finite.create('a', { ...TEXT, ttl: 1_000 })
+})
