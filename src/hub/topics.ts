@@ -12,7 +12,6 @@ import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
-import type { FiniteTopic } from './finite/finite-topic.js'
 import type { HubFiniteTopics } from './finite/finite-topics.js'
 import { rfc3339 } from './stream-info.js'
 import type { Activity, TopicActivity } from './topic-activity.js'
@@ -29,22 +28,6 @@ export interface TopicInfo {
   /** The cursors of its oldest and newest retained event; `null`: there is none. */
   firstId: string | null
   lastId: string | null
-  /** The state of a finite topic. */
-  finite?: FiniteInfo
-}
-
-/** The state of a finite topic. */
-export interface FiniteInfo {
-  /** `open`, or how the topic has ended. */
-  status: FiniteTopic['status']
-  /** The media type of its messages. */
-  contentType: string
-  /** The bytes of its messages. */
-  size: number
-  /** The subject that created it; `null`: the application. */
-  createdBy: string | null
-  /** When it was created (RFC 3339). */
-  createdAt: string
 }
 
 /** The latest events of a topic. */
@@ -71,7 +54,7 @@ interface TopicsSource {
   fanout: Fanout
   messenger: Messenger
   activity: TopicActivity
-  finite: Pick<HubFiniteTopics, 'has' | 'get'>
+  finite: Pick<HubFiniteTopics, 'has'>
 }
 
 export class Topics {
@@ -106,8 +89,6 @@ export class Topics {
       ? this.#describe(stats)
       : { topic, subscribers: this.#fanout.subscribers(topic), events: 0, bytes: 0, firstId: null, lastId: null }
     await this.#addOthers([info])
-    const finite = this.#finite.has(topic) ? await this.#finite.get(topic) : undefined
-    if (finite && !finite.isDeleted) info.finite = toFiniteInfo(finite)
     return info
   }
 
@@ -197,8 +178,4 @@ export class Topics {
       lastId: events === 0 ? null : this.#encoder.cursor(last),
     }
   }
-}
-
-function toFiniteInfo({ status, contentType, size, createdBy, createdAt }: FiniteTopic): FiniteInfo {
-  return { status, contentType, size, createdBy: createdBy ?? null, createdAt: new Date(createdAt).toISOString() }
 }

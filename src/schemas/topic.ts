@@ -16,29 +16,6 @@ export const TopicInfo = Type.Object({
   bytes: Type.Integer({ minimum: 0, description: 'the approximate size of these events' }),
   firstId: cursorOrNull('the id of the oldest event; null if the topic has none'),
   lastId: cursorOrNull('the id of the newest event; null if the topic has none'),
-  finite: Type.Optional(
-    Type.Object(
-      {
-        status: Type.Union(
-          [
-            Type.Literal('open'),
-            Type.Literal('done'),
-            Type.Literal('error'),
-            Type.Literal('cancelled'),
-            Type.Literal('expired'),
-          ],
-          { description: 'open, or how the topic has ended' },
-        ),
-        contentType: Type.String({ description: 'the media type of the messages' }),
-        size: Type.Integer({ minimum: 0, description: 'the bytes of all messages' }),
-        createdBy: Type.Union([Type.String(), Type.Null()], {
-          description: 'the subject that created the topic; null: the application',
-        }),
-        createdAt: Type.String({ format: 'date-time' }),
-      },
-      { description: 'the state of a finite topic; only in the description of one topic' },
-    ),
-  ),
 })
 
 export const TopicsQuery = Type.Object({
