@@ -42,6 +42,7 @@ import revocations from './routes/revocations.js'
 import sessions from './routes/sessions.js'
 import stats from './routes/stats.js'
 import status from './routes/status.js'
+import streams from './routes/streams.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
@@ -98,9 +99,11 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(limits, settings)
 }
 
-async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: CheckedOptions): Promise<void> {
+async function registerRoutes(scope: FastifyInstance, options: CheckedOptions): Promise<void> {
+  const { settings, hasConsole, bodyTimeout } = options
   await scope.register(publish, settings)
   await scope.register(subscribe, settings)
+  await scope.register(streams, { ...settings, bodyTimeout })
   await scope.register(connections)
   await scope.register(cursors)
   await scope.register(presence)

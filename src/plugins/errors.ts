@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route answers with an event stream if the client accepts one. */
     eventStream?: boolean
+    /** Whether a request may have a ticket; default: if it is for an event stream. */
+    takesTicket?: (request: FastifyRequest) => boolean
   }
 }
 
@@ -127,7 +129,8 @@ export function toProblem(thrown: unknown): Problem {
 /** Completes the detail of a 401 or 403: where the token was found, or where the hub looked for it. */
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
   if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
-  if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
+  const isAboutToken = problem.status === 401 || (problem.status === 403 && problem.code !== 'producer-fenced')
+  if (!fanfareToken || !isAboutToken) return problem
   return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, {
     cause: problem.cause,
   })

@@ -220,6 +220,11 @@ export const SETTINGS = {
     '5m',
     'The maximum time between two lines of an NDJSON upload. An empty line counts as a line.',
   ),
+  longPoll: someTime(
+    'FANFARE_LONG_POLL',
+    '20s',
+    'How long a long poll of a [stream that ends](api.md#streams-that-end) waits for messages.',
+  ),
   /** Requests a second; 0: no limit. */
   publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'The maximum number of publish requests per second and subject.'),
   maxEventSize: size(
