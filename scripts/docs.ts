@@ -66,7 +66,8 @@ const ADVICE: Record<ProblemCode, string> = {
   'not-acceptable': 'Send `Accept: text/event-stream` or `Accept: application/json`.',
   'too-many-cursors':
     'Delete unused named cursors (`DELETE /cursors/{name}`), or raise `FANFARE_MAX_CURSORS_PER_SUBJECT`.',
-  'finite-topic': 'Append to the topic at `/streams/{path}`, or publish to another topic.',
+  'finite-topic':
+    'Append to the topic at `/streams/{path}`, or publish to another topic. To remove its messages, delete it there.',
   'stream-exists':
     'Append to the existing stream, or create one with another name. The same `PUT` succeeds again only while its configuration and state are the same.',
   'fork-source-gone': 'Fork another stream: the source has been deleted, and exists only for its earlier forks.',

@@ -47,6 +47,8 @@ export interface HubOptions extends ReaperOptions {
   streamTtl?: number
   /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
   maxStreamSize?: number
+  /** The longest time to live of a finite topic, in milliseconds, if the log cannot keep events longer. */
+  longestStreamTtl?: number
   /** The part of the log that all finite topics may take, in bytes; default: no limit. */
   streamRoom?: number
   /** The version that `GET /nodes` reports; default: an empty one. */
@@ -112,6 +114,7 @@ export class Hub {
       streamTtl = STREAM_TTL,
       maxStreamSize = MAX_STREAM_SIZE,
       streamRoom = Infinity,
+      longestStreamTtl = Infinity,
       onError = ignore,
       ...rest
     }: HubOptions,
@@ -155,7 +158,7 @@ export class Hub {
         pace: (topic, coalesce) => fanout.pace(topic, coalesce),
         onError,
       },
-      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom },
+      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
     ))
     fanout.endOf = (topic) => finite.knownEndOf(topic)
     fanout.paceOf = (topic) => finite.coalesceOf(topic)

@@ -62,7 +62,7 @@ export interface FanfareHub {
   /**
    * Purges all events of a topic. Streams and event iterators that have not read these events get a gap.
    * @returns the number of purged events
-   * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `finite-topic`, `log-unavailable`
    */
   purge(topic: string): Promise<number>
   /**

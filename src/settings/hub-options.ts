@@ -1,3 +1,4 @@
+import { natsServersOf } from '../log/address.js'
 import { defaultRetainBytes } from '../log/open.js'
 import type { Settings } from './list.js'
 
@@ -15,6 +16,7 @@ export function hubOptions({
   streamTtl,
   maxStreamSize,
   retainBytes,
+  retainAge,
   log,
 }: Settings) {
   return {
@@ -26,6 +28,8 @@ export function hubOptions({
     cursorTtl,
     streamTtl,
     maxStreamSize,
+    // JetStream removes every event by its age
+    longestStreamTtl: natsServersOf(log) ? retainAge : Infinity,
     streamRoom: FINITE_PART * (retainBytes || defaultRetainBytes(log)),
   }
 }

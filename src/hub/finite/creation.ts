@@ -32,6 +32,8 @@ export interface CreationSource extends ForkSource {
   catchUp: () => Promise<void>
   append: (entry: Entry, request: Request) => Promise<unknown>
   requireRoom: () => void
+  /** The longest time to live, in milliseconds. */
+  longestTtl: number
   lifetimes: Lifetimes
   removal: Removal
 }
@@ -50,6 +52,7 @@ export class Creation {
     options: CreateOptions,
   ): Promise<{ topic: FiniteTopic; created: boolean }> {
     requireConfig(config)
+    this.#requireTtl(config)
     const asked = printConfig(config)
     for (;;) {
       const existing = await this.#existing(topic)
@@ -76,6 +79,15 @@ export class Creation {
       }
       return { topic: await this.#complete(topic, record, messages, options.end), created: true }
     }
+  }
+
+  /** @throws HubError `invalid-stream` if the log would lose the topic before it expires */
+  #requireTtl({ ttl = 0, expiresAt = 0 }: WantedConfig): void {
+    const { longestTtl } = this.#source
+    if (ttl <= longestTtl && expiresAt - wallNow() <= longestTtl) return
+    throw invalid(
+      `The log keeps events for ${longestTtl} ms (FANFARE_RETAIN_AGE), and a topic cannot live longer than that.`,
+    )
   }
 
   #record(wanted: {

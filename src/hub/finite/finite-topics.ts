@@ -37,6 +37,8 @@ export interface FiniteOptions {
   maxSize: number
   /** The part of the log that all finite topics may take, in bytes. */
   room: number
+  /** The longest time to live, in milliseconds. */
+  longestTtl: number
 }
 
 export interface FiniteSource {
@@ -82,7 +84,7 @@ export class HubFiniteTopics implements FiniteTopics {
     this.#removal = new Removal(parts)
     this.#lifetimes = new Lifetimes(
       { ...parts, entries: this.#entries, isFirst: source.isFirst, isAlone: source.isAlone, removal: this.#removal },
-      options.ttl,
+      Math.min(options.ttl, options.longestTtl),
     )
     this.#creation = new Creation({
       ...parts,
@@ -90,6 +92,7 @@ export class HubFiniteTopics implements FiniteTopics {
       removal: this.#removal,
       append: (entry, request) => this.#writer(entry).append(request),
       requireRoom: () => this.#requireRoom(),
+      longestTtl: options.longestTtl,
     })
   }
 
@@ -123,6 +126,11 @@ export class HubFiniteTopics implements FiniteTopics {
     this.#entries.clear()
     this.#forks.clear()
     this.#bytes = 0
+  }
+
+  /** The number of finite topics. */
+  get size(): number {
+    return this.#entries.size
   }
 
   /** Whether this process knows a finite topic with this name. */

@@ -29,6 +29,8 @@ export class Lifetimes {
   readonly #source: LifetimesSource
   readonly #ttl: number
   #timer: NodeJS.Timeout | undefined
+  /** The topics that are still to be looked at. */
+  #sweep: Iterator<Entry> | undefined
   /** The topics that are being ended. */
   readonly #busy = new Set<Entry>()
 
@@ -44,6 +46,7 @@ export class Lifetimes {
 
   stop(): void {
     clearInterval(this.#timer)
+    this.#sweep = undefined
   }
 
   /** Whether a topic, whose events have been read, has expired. */
@@ -87,12 +90,19 @@ export class Lifetimes {
 
   /** Looks at all topics: one process ends those whose time is over. */
   #tick(): void {
-    if (this.#source.entries.size === 0 || !this.#source.isFirst()) return
+    const { entries, isFirst } = this.#source
+    if (entries.size === 0 || !isFirst()) return
+    this.#sweep ??= entries.values()
+    this.#continue()
+  }
+
+  /** Looks at the next topics, a few at a time. */
+  #continue(): void {
     const now = wallNow()
-    for (const entry of this.#source.entries.values()) {
-      if (this.#busy.size >= AT_ONCE) return
-      if (now < entry.lookAt || this.#busy.has(entry)) continue
-      this.#do(entry, () => this.#look(entry, now))
+    while (this.#sweep && this.#busy.size < AT_ONCE) {
+      const next = this.#sweep.next()
+      if (next.done) this.#sweep = undefined
+      else if (now >= next.value.lookAt) this.#do(next.value, () => this.#look(next.value, now))
     }
   }
 
@@ -140,7 +150,10 @@ export class Lifetimes {
         entry.lookAt = wallNow() + RETRY
         this.#failed(err)
       })
-      .finally(() => this.#busy.delete(entry))
+      .finally(() => {
+        this.#busy.delete(entry)
+        this.#continue()
+      })
   }
 
   #failed(err: unknown): void {

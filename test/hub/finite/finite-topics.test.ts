@@ -92,13 +92,17 @@ await t.test('invalid configurations and unknown topics are refused', async (t) 
   await hub.publish('used', { data: 1 })
   await t.rejects(finite.create('used', TEXT), { code: 'stream-exists', message: /Purge/ })
   t.equal(await finite.get('a'), undefined)
-  for (const work of [
+  const works: (() => Promise<unknown>)[] = [
     () => finite.append('a', say('x')),
     () => finite.read('a', 0, 1),
     () => finite.cancel('a'),
     () => finite.delete('a'),
-  ])
-    await t.rejects(work(), { code: 'stream-not-found' })
+  ]
+  for (const work of works)
+    await t.rejects(
+      work().then(() => undefined),
+      { code: 'stream-not-found' },
+    )
 })
 
 await t.test('a plain publish to a finite topic is refused', async (t) => {
@@ -259,4 +263,27 @@ await t.test('a writer that disappears ends its topic with an error', async (t) 
   t.match(await finite.get('a'), { status: 'open' })
   await eventually(async () => (await finite.get('a'))?.status === 'error')
   await t.rejects(finite.append('a', { messages: [] }), { code: 'stream-closed' })
+})
+
+await t.test('many topics expire, and leave nothing', async (t) => {
+  const { finite, log, errors } = await open(t, { streamTtl: 10 })
+  const count = 10_000
+  for (let n = 0; n < count; n += 500) {
+    const some = Array.from({ length: 500 }, (_, m) => `t.${n + m}`)
+    await Promise.all(
+      some.map((topic) => finite.create(topic, TEXT, { ...say('x'), end: 'done' }).catch(() => undefined)),
+    )
+  }
+  await eventually(async () => (await log.records.list('')).length === 0)
+  t.match(log.view.stats(), { events: 0, topics: 0 })
+  t.equal(finite.coalesceOf('t.1'), undefined)
+  t.equal(finite.size, 0)
+  t.strictSame(errors, [])
+})
+
+await t.test('a topic cannot live longer than the log keeps events', async (t) => {
+  const { finite } = await open(t, { longestStreamTtl: 1_000 })
+  await t.rejects(finite.create('a', { ...TEXT, ttl: 2_000 }), { code: 'invalid-stream' })
+  await t.rejects(finite.create('a', { ...TEXT, expiresAt: Date.now() + 2_000 }), { code: 'invalid-stream' })
+  await finite.create('a', { ...TEXT, ttl: 1_000 })
 })

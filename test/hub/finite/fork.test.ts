@@ -65,8 +65,7 @@ await t.test('a sub-offset counts messages of JSON, and bytes of other messages'
   t.equal(await textOf(finite, 'two'), '1|2')
   await t.rejects(finite.create('x', { fork: { source: 'json', offset: 1, sub: 3 } }), { code: 'invalid-offset' })
   await finite.create('text', TEXT, say('zwölf', 'more'))
-  const { topic: text } = (await finite.create('text', TEXT).catch(() => undefined)) ?? { topic: undefined }
-  t.equal(await textOf(finite, 'text'), 'zwölf|more', String(text))
+  t.equal(await textOf(finite, 'text'), 'zwölf|more')
   const first = (await finite.read('text', 0, 1)).messages[0]!.sequence
   await finite.create('b', { fork: { source: 'text', offset: first - 1, sub: 2 } }, say('end'))
   t.equal(await textOf(finite, 'b'), 'zw|end')
@@ -115,13 +114,17 @@ await t.test('a deleted source is kept for its forks, and goes with the last one
   await finite.create('g', { fork: { source: 'f' } }, say('3'))
   await finite.delete('a')
   t.match(await finite.get('a'), { isDeleted: true })
-  for (const work of [
+  const works: (() => Promise<unknown>)[] = [
     () => finite.append('a', say('x')),
     () => finite.read('a', 0, 1),
     () => finite.cancel('a'),
     () => finite.delete('a'),
-  ])
-    await t.rejects(work(), { code: 'stream-gone' })
+  ]
+  for (const work of works)
+    await t.rejects(
+      work().then(() => undefined),
+      { code: 'stream-gone' },
+    )
   await t.rejects(finite.create('a', TEXT), { code: 'stream-exists' })
   await t.rejects(finite.create('h', { fork: { source: 'a' } }), { code: 'fork-source-gone' })
   await finite.delete('f')
