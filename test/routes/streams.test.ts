@@ -137,7 +137,8 @@ await t.test('a stream that has ended stays as it is when it is cancelled', asyn
 
 await t.test('no stream has the path of an operation', async (t) => {
   const { send } = await openApp(t)
-  isProblem(t, await send({ method: 'PUT', url: '/streams/a/cancel', headers: text }), 400, 'invalid-stream')
+  for (const url of ['/streams/a/cancel', '/streams/a/%63ancel'])
+    isProblem(t, await send({ method: 'PUT', url, headers: text }), 400, 'invalid-stream')
   t.equal((await send({ method: 'PUT', url: '/streams/cancel', headers: text })).statusCode, 201)
 })
 
