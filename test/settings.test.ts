@@ -105,6 +105,8 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_PRESENCE_GRACE', '0s', { hub: { presenceGrace: 0 } }],
   ['FANFARE_MAX_CURSORS_PER_SUBJECT', '7', { hub: { maxCursorsPerSubject: 7 } }],
   ['FANFARE_CURSOR_TTL', '7d', { hub: { cursorTtl: 7 * 86_400_000 } }],
+  ['FANFARE_STREAM_TTL', '2h', { hub: { streamTtl: 7_200_000 } }],
+  ['FANFARE_MAX_STREAM_SIZE', '1MiB', { hub: { maxStreamSize: 1024 ** 2 } }],
   ['FANFARE_UPLOAD_IDLE', '1m', { hub: { uploadIdle: 60_000 } }],
   ['FANFARE_PUBLISH_RATE', '50', { hub: { publishRate: 50 } }],
   ['FANFARE_PUBLISH_RATE', 'off', { hub: { publishRate: 0 } }],

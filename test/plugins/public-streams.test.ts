@@ -8,7 +8,10 @@ import { openApp } from '../routes/open-app.js'
 
 async function read(app: FastifyInstance, topic: string): Promise<unknown[]> {
   const { messages, topic: state } = await app.fanfareHub.finite.read(topic, 0, Infinity)
-  return [...messages.map(({ kind, payload }) => (kind === 'json' ? JSON.parse(payload) : payload)), state.status]
+  return [
+    ...messages.map(({ kind, payload }) => (kind === 'json' ? (JSON.parse(payload) as unknown) : payload)),
+    state.status,
+  ]
 }
 
 async function open(t: Test) {

@@ -64,6 +64,7 @@ export class HubFiniteTopics implements FiniteTopics {
   readonly #creation: Creation
   readonly #removal: Removal
   #unwatch: (() => void) | undefined
+  #isStopped = false
   /** What all topics take of the log, about, in bytes. */
   #bytes = 0
   #catchingUp: Promise<void> | undefined
@@ -103,6 +104,7 @@ export class HubFiniteTopics implements FiniteTopics {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#unwatch?.()
     this.#lifetimes.stop()
     for (const entry of this.#entries.values()) this.#drop(entry)
@@ -120,12 +122,13 @@ export class HubFiniteTopics implements FiniteTopics {
     }
   }
 
-  /** Forgets all topics, since another log has taken the place of the log. */
+  /** Ends all topics, since another log has taken the place of the log. Their records are removed soon. */
   replaced(): void {
-    for (const entry of this.#entries.values()) this.#drop(entry)
-    this.#entries.clear()
-    this.#forks.clear()
-    this.#bytes = 0
+    for (const entry of this.#entries.values()) {
+      entry.fold = undefined
+      entry.lookAt = 0
+      entry.changed()
+    }
   }
 
   /** The number of finite topics. */
@@ -206,8 +209,9 @@ export class HubFiniteTopics implements FiniteTopics {
 
   async wait(topic: string, after: number, signal: AbortSignal): Promise<void> {
     for (;;) {
+      if (signal.aborted || this.#isStopped) return
       const entry = await this.#find(topic)
-      if (!entry || entry.record.deleted || signal.aborted) return
+      if (!entry || entry.isGone || entry.record.deleted) return
       const { tail, status } = entry.describe()
       if (tail > after || status !== 'open') return
       await entry.next(signal)
@@ -220,7 +224,8 @@ export class HubFiniteTopics implements FiniteTopics {
    */
   async watch(topic: string, onChange: (state: FiniteTopic | undefined) => void): Promise<() => void> {
     const entry = await this.#require(topic)
-    const listener = (): void => onChange(entry.isGone || entry.record.deleted ? undefined : entry.describe())
+    const listener = (): void =>
+      onChange(entry.isGone || entry.record.deleted || !entry.fold ? undefined : entry.describe())
     entry.listeners.add(listener)
     return () => void entry.listeners.delete(listener)
   }
@@ -381,7 +386,7 @@ function notFound(topic: string): FiniteTopicError {
 
 /** @throws FiniteTopicError `stream-not-found`, `stream-gone` */
 function requireWritable(entry: Entry): void {
-  if (entry.isGone) throw notFound(entry.topic)
+  if (entry.isGone || !entry.fold) throw notFound(entry.topic)
   if (entry.record.deleted)
     throw new FiniteTopicError('stream-gone', `${quote(entry.topic)} has been deleted: only its forks are left.`, {
       topic: entry.describe(),

@@ -49,8 +49,8 @@ export class Removal {
     const { log, catchUp, hasForks, end, load } = this.#source
     const { topic } = entry
     await load(entry)
-    if (!entry.isGone && !entry.record.deleted && !entry.isPending && entry.fold?.status === 'open')
-      await end(entry, status)
+    const isHere = !entry.isGone && !entry.record.deleted && entry.record.epoch === log.view.epoch
+    if (isHere && !entry.isPending && entry.fold?.status === 'open') await end(entry, status)
     const record = await this.#mark(entry)
     if (!record) return
     await catchUp() // a fork that another process was creating is known now, or will see the mark

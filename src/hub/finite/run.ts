@@ -95,7 +95,6 @@ export class Run {
         const message = decoder && chunk instanceof Uint8Array ? decoder.decode(chunk, { stream: true }) : chunk
         if (message !== '') append(message)
         if (pending.size >= MAX_PENDING) await Promise.race(pending)
-        // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- an append sets it
         if (failure) break
       }
     } catch (err) {

@@ -95,7 +95,9 @@ export class TopicWriter {
           appended.map(({ sequence }) => sequence),
         )
       } catch (err) {
-        if (!(err instanceof HubError) || err.code !== 'append-conflict' || attempt >= ATTEMPTS) throw err
+        if (!(err instanceof HubError)) throw err
+        err.index = undefined // the appends of several callers have no common list
+        if (err.code !== 'append-conflict' || attempt >= ATTEMPTS) throw err
         await catchUp()
       }
     }

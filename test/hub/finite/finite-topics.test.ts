@@ -287,3 +287,25 @@ await t.test('a topic cannot live longer than the log keeps events', async (t) =
   await t.rejects(finite.create('a', { ...TEXT, expiresAt: Date.now() + 2_000 }), { code: 'invalid-stream' })
   await finite.create('a', { ...TEXT, ttl: 1_000 })
 })
+
+await t.test('a topic of another epoch of the log is gone, and its record is removed', async (t) => {
+  const { finite, log } = await open(t)
+  const { topic } = await finite.create('a', TEXT)
+  const record = (await log.records.get('finite/a')) as object
+  await log.records.put('finite/b', { ...record, epoch: 'otherlog' })
+  t.equal(await finite.get('b'), undefined)
+  await t.rejects(finite.append('b', say('x')), { code: 'stream-not-found' })
+  await eventually(async () => (await log.records.get('finite/b')) === undefined)
+  t.match(await finite.create('b', TEXT), { created: true })
+  t.match(await finite.get('a'), { incarnation: topic.incarnation })
+  t.equal(log.view.head, 0, 'no end is written')
+})
+
+await t.test('a wait ends when the hub closes', async (t) => {
+  const { finite, hub } = await open(t)
+  await finite.create('a', TEXT)
+  const waiting = finite.wait('a', 0, new AbortController().signal)
+  await hub.close()
+  await waiting
+  t.throws(() => void finite.create('b', TEXT), { code: 'hub-closed' })
+})
