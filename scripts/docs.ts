@@ -34,6 +34,11 @@ const ADVICE: Record<ProblemCode, string> = {
   'invalid-encoding': 'Send the body as UTF-8.',
   'invalid-line':
     'Correct the line with the number `line`, then send it and all later lines again. The `accepted` events before it are stored.',
+  'invalid-stream':
+    'Correct the member of the configuration that the detail names: content type, time to live, expiry, fork or `coalesce`.',
+  'invalid-offset': 'Send an offset that the hub has returned for this stream, `-1` or `now`.',
+  'invalid-producer':
+    'Send `Producer-Id`, `Producer-Epoch` and `Producer-Seq` together. A new epoch begins with the number 0.',
   'conflicting-ids': 'Send the id either as `id` or as `Idempotency-Key`, or the same id as both.',
   'token-in-query':
     'Send the token in the header `Authorization`. The hub accepts `?token=` only with `FANFARE_QUERY_TOKEN=true`.',
@@ -54,19 +59,35 @@ const ADVICE: Record<ProblemCode, string> = {
   'invalid-claims':
     'Correct the claim that the detail names: a grant, `sub`, `exp` or `nbf`, or `iss` or `aud` if the settings require one.',
   'not-granted': 'Use a token with a single grant that covers the whole topic or pattern that the detail names.',
+  'producer-fenced':
+    'Stop: another process writes under the same `Producer-Id`. A writer that restarts sends a greater epoch than `Producer-Epoch`, with the number 0.',
   'foreign-origin':
     "Add the page's origin to `FANFARE_CORS_ORIGINS`, or send the token in the header `Authorization` instead of the cookie. A stream with `cursor=` needs `Origin` or `Sec-Fetch-Site: same-origin`.",
   'not-found':
     'Compare method and path with the [API](api.md), and a reserved topic with the [system topics](api.md#system-topics). If the hub is part of an application, check the prefix.',
+  'stream-not-found': 'Create the stream with `PUT`. A stream that has expired or was deleted does not come back.',
   'method-not-allowed': 'Compare the method with the [API](api.md).',
   'not-acceptable': 'Send `Accept: text/event-stream` or `Accept: application/json`.',
   'too-many-cursors':
     'Delete unused named cursors (`DELETE /cursors/{name}`), or raise `FANFARE_MAX_CURSORS_PER_SUBJECT`.',
+  'finite-topic':
+    'Append to the topic at `/streams/{path}`, or publish to another topic. To remove its messages, delete it there.',
+  'stream-exists':
+    'Append to the existing stream, or create one with another name. The same `PUT` succeeds again only while its configuration and state are the same.',
+  'fork-source-gone': 'Fork another stream: the source has been deleted, and exists only for its earlier forks.',
+  'stream-closed': 'Create another stream: nothing follows the end of a stream.',
+  cancelled: 'Stop writing: a subscriber or an operator has cancelled the stream.',
+  'content-type-mismatch': 'Send the content type with which the stream was created.',
+  'order-regression': 'Send a `Stream-Seq` that sorts after that of the append before it.',
+  'producer-gap': 'Send the append with the number `Producer-Expected-Seq` first.',
+  'stream-gone':
+    'Use another name. The stream was deleted, and its name is taken until the last of its forks is deleted too.',
   'request-timeout':
     'Send the request faster. In an NDJSON upload, send at least an empty line within `FANFARE_UPLOAD_IDLE`.',
   'body-too-large':
     'Keep one event below `FANFARE_MAX_EVENT_SIZE`, split a batch into several, or send many events as NDJSON.',
   'event-too-large': 'Publish a reference to the data instead of the data itself, or raise `FANFARE_MAX_EVENT_SIZE`.',
+  'stream-too-large': 'Continue in another stream, or raise `FANFARE_MAX_STREAM_SIZE`.',
   'uri-too-long':
     'Send a topic of at most 200 characters. If the hub is part of an application, see [embedding](embedding.md).',
   'unsupported-media-type':
@@ -77,6 +98,8 @@ const ADVICE: Record<ProblemCode, string> = {
   'too-many-topics': 'Publish to existing topics, purge unused topics, or raise `FANFARE_MAX_TOPICS`.',
   'too-many-ids':
     'Wait for `Retry-After` seconds. Publish at a lower rate or without ids, raise `FANFARE_RETAIN_BYTES`, or shorten `FANFARE_DEDUP_WINDOW`.',
+  'streams-full':
+    'Delete streams, wait until some expire, shorten their time to live, or raise `FANFARE_RETAIN_BYTES`: all streams together take at most half of it.',
   'headers-too-large': 'Send shorter headers, for example a token with fewer grants.',
   'internal-error': 'Look for the `requestId` in the log messages of the hub: the error is logged with it.',
   draining: 'Connect again after `Retry-After` seconds. Behind a load balancer another hub answers.',

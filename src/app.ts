@@ -48,6 +48,7 @@ import revocations from './routes/revocations.js'
 import sessions from './routes/sessions.js'
 import stats from './routes/stats.js'
 import status from './routes/status.js'
+import streams from './routes/streams.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
@@ -109,12 +110,11 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(routeList)
 }
 
-async function registerRoutes(
-  scope: FastifyInstance,
-  { settings, hasConsole, hasMetrics, hasDocs }: CheckedOptions,
-): Promise<void> {
+async function registerRoutes(scope: FastifyInstance, options: CheckedOptions): Promise<void> {
+  const { settings, hasConsole, hasMetrics, hasDocs, bodyTimeout } = options
   await scope.register(publish, settings)
   await scope.register(subscribe, settings)
+  await scope.register(streams, { ...settings, bodyTimeout })
   await scope.register(connections)
   await scope.register(cursors)
   await scope.register(presence)

@@ -66,6 +66,14 @@ async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void
     { events: [{ topic: 'a' }] },
   )
 
+  const finite = { url: `${at}/streams/chats/v1.0`, headers: { authorization, 'content-type': 'image/x-theirs' } }
+  const created = await app.inject({ ...finite, method: 'PUT', payload: 'x' })
+  t.equal(created.statusCode, 201)
+  t.equal(new URL(String(created.headers.location)).pathname, finite.url)
+  t.match(await app.inject(finite), { statusCode: 200, payload: 'x', headers: { 'content-type': 'image/x-theirs' } })
+  const fork = { authorization, 'stream-forked-from': finite.url }
+  t.equal((await app.inject({ method: 'PUT', url: `${at}/streams/fork`, headers: fork })).statusCode, 201)
+
   const wrong = await app.inject({
     method: 'POST',
     url: `${at}/topics/a/events`,
@@ -249,6 +257,7 @@ const applications: [
         'limitPublishing',
         'mountPath',
         'allowedMethods',
+        'pathBelow',
         'rateLimit',
       ])
         app.decorate(name, 'theirs')
@@ -342,6 +351,11 @@ await t.test('a router that ignores case or slashes accepts such paths, also in 
   for (const url of ['/rt/Status', '/rt/status/', '/rt//status']) {
     isProblem(t, await app.inject({ method: 'PUT', url }), 405, 'method-not-allowed', `PUT ${url}`)
   }
+  for (const url of ['/RT/Streams/A/b', '/rt//streams/A/b', '/rt/streams/A/b/']) {
+    t.match((await app.inject({ method: 'PUT', url, headers: { authorization } })).statusCode, /^20[01]$/, url)
+  }
+  t.match((await app.inject({ url: '/rt/topics/A.b', headers: { authorization } })).json(), { topic: 'A.b' })
+  isProblem(t, await app.inject({ url: '/rt/streams/a.b', headers: { authorization } }), 404, 'stream-not-found')
   t.match(
     String(
       (await app.inject({ method: 'POST', url: '/RT/sessions', headers: { authorization } })).headers['set-cookie'],
@@ -411,7 +425,7 @@ await t.test('two hubs in one application, each in its own scope', async (t) => 
     )
     t.strictSame(
       hubs.map((hub) => hub.stats().events),
-      [2, 1],
+      [3, 1], // two events, and a message of a finite topic
     )
   }
 })

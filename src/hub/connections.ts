@@ -1,18 +1,34 @@
-/** The open streams by the ids of their connections, counted by subject and by address (`networkOf`). */
+/**
+ * The open streams by the ids of their connections, counted by subject and by address (`networkOf`). Live reads count
+ * and end as streams.
+ */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { Smallest } from '../model/smallest.js'
 import type { CloseReason } from '../wire/sse.js'
-import type { Stream } from './stream.js'
+import type { Stream, StreamIdentity } from './stream.js'
+
+/** A request that waits for messages of a finite topic. It has no connection id, so it is in no list of streams. */
+export interface LiveRead {
+  readonly info: Pick<StreamIdentity, 'address' | 'principal'>
+  /** Ends the read. It calls `Connections.deleteRead`. */
+  end(reason: CloseReason): void
+}
 
 export class Connections {
   readonly #byId = new Map<string, Stream>()
+  readonly #reads = new Set<LiveRead>()
   readonly #subjects = new Map<string, number>()
   readonly #addresses = new Map<string, number>()
 
-  /** The number of open streams. */
+  /** The number of open streams and live reads. */
   get size(): number {
-    return this.#byId.size
+    return this.#byId.size + this.#reads.size
+  }
+
+  /** The live reads. */
+  get reads(): ReadonlySet<LiveRead> {
+    return this.#reads
   }
 
   /** The number of streams that are not live: they read the log, or wait for their sockets. */
@@ -30,30 +46,41 @@ export class Connections {
     return this.#byId.values()
   }
 
-  /** Returns the number of streams of a subject. */
+  /** Returns the number of streams and live reads of a subject. */
   ofSubject(subject: string): number {
     return this.#subjects.get(subject) ?? 0
   }
 
-  /** Returns the number of streams from an address. */
+  /** Returns the number of streams and live reads from an address. */
   fromAddress(address: string | undefined): number {
     return this.#addresses.get(networkOf(address)) ?? 0
   }
 
   add(stream: Stream): void {
-    const { id, address, principal } = stream.info
-    this.#byId.set(id, stream)
-    count(this.#addresses, networkOf(address), 1)
-    if (principal.subject !== undefined) count(this.#subjects, principal.subject, 1)
+    this.#byId.set(stream.info.id, stream)
+    this.#count(stream, 1)
   }
 
   /** @returns whether the stream was open */
   delete(stream: Stream): boolean {
-    const { id, address, principal } = stream.info
-    if (!this.#byId.delete(id)) return false
-    count(this.#addresses, networkOf(address), -1)
-    if (principal.subject !== undefined) count(this.#subjects, principal.subject, -1)
+    if (!this.#byId.delete(stream.info.id)) return false
+    this.#count(stream, -1)
     return true
+  }
+
+  addRead(read: LiveRead): void {
+    this.#reads.add(read)
+    this.#count(read, 1)
+  }
+
+  /** Does nothing if the live read was deleted before. */
+  deleteRead(read: LiveRead): void {
+    if (this.#reads.delete(read)) this.#count(read, -1)
+  }
+
+  #count({ info: { address, principal } }: LiveRead, by: number): void {
+    count(this.#addresses, networkOf(address), by)
+    if (principal.subject !== undefined) count(this.#subjects, principal.subject, by)
   }
 
   /**
@@ -94,26 +121,31 @@ export class Connections {
     return { streams: streams.slice(0, limit), more: streams.length > limit }
   }
 
-  /** Ends the `count` streams that have been open the longest. */
+  /** Ends the `count` streams that have been open the longest, then live reads. */
   endFirst(count: number, reason: CloseReason): void {
-    for (const stream of this.#byId.values()) {
+    for (const stream of this.#all()) {
       if (count-- <= 0) return
       stream.end(reason)
     }
   }
 
   /**
-   * Ends every stream for which `isMeant` returns `true`.
+   * Ends every stream and every live read for which `isMeant` returns `true`.
    * @returns the number of streams that were ended
    */
-  async end(reason: CloseReason, isMeant: (stream: Stream) => boolean): Promise<number> {
+  async end(reason: CloseReason, isMeant: (stream: LiveRead) => boolean): Promise<number> {
     let count = 0
-    await mapInTurns(this.#byId.values(), (stream) => {
+    await mapInTurns(this.#all(), (stream) => {
       if (!isMeant(stream)) return
       stream.end(reason)
       count++
     })
     return count
+  }
+
+  *#all(): Generator<LiveRead> {
+    yield* this.#byId.values()
+    yield* this.#reads
   }
 }
 

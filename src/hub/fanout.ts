@@ -50,6 +50,10 @@ export class Fanout {
   #countings = 0
   /** The number of feeds that get joins and leaves. */
   #presenceFeeds = 0
+  /** Returns how the streams of a topic are paced: see `pace`. */
+  paceOf: (topic: string) => number | undefined = () => undefined
+  /** Returns the sequence of the event that has ended a finite topic; `undefined`: no such event is known. */
+  endOf: (topic: string) => number | undefined = () => undefined
   /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
 
@@ -87,6 +91,10 @@ export class Fanout {
       feed = new Feed(selection, format, this.#head, this.#figures.batches)
       this.#feeds.set(key, feed)
       if (selection.presence) this.#presenceFeeds++
+      if (selection.isSingleTopic) {
+        feed.pace = this.paceOf(selection.topics[0]!)
+        feed.endsAt = this.endOf(selection.topics[0]!)
+      }
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
     feed.enter(observes)
@@ -125,10 +133,30 @@ export class Fanout {
   #push(frame: Frame): void {
     const { topic, type } = frame.event
     this.#index.each(topic, (feed) => {
-      if (feed.selection.hasType(type) && feed.push(frame) && feed.becomeDue()) this.#due.push(feed)
+      if (feed.selection.hasType(type) && feed.push(frame) && feed.becomeDue()) this.#becomesDue(feed)
     })
     this.#age(frame)
     if (this.#due.length > 0) this.#schedule()
+  }
+
+  /**
+   * Paces the streams that have only this topic: frames that follow within so many milliseconds are sent together.
+   * @param pace `undefined`: each frame is sent at once
+   */
+  pace(topic: string, pace: number | undefined): void {
+    this.#index.each(topic, (feed) => {
+      if (feed.selection.isSingleTopic) feed.pace = pace
+    })
+  }
+
+  #becomesDue(feed: Feed): void {
+    const wait = feed.pace === undefined ? 0 : feed.wait(monotonicNow())
+    if (wait <= 0) this.#due.push(feed)
+    else
+      setTimeout(() => {
+        this.#due.push(feed)
+        this.#schedule()
+      }, wait).unref()
   }
 
   /**

@@ -3,6 +3,7 @@
  * streams have not been sent, and builds one batch for all streams at the same offset.
  */
 import { Chunk } from '../wire/chunk.js'
+import { END_TYPE } from '../model/end-type.js'
 import type { Frame } from './frame.js'
 import type { Selection } from '../model/selection.js'
 import type { Histogram } from '../observe/histogram.js'
@@ -55,6 +56,15 @@ export class Feed {
    */
   #counting = 0
   #isDue = false
+  /** Frames that follow within so many milliseconds are sent together; `undefined`: each is sent at once. */
+  pace: number | undefined
+  /** When the next frames may be sent, on the monotonic clock. */
+  #sendsAt = 0
+  /**
+   * The sequence of the event that has ended the topic of the feed, if it has one topic. A stream that has been sent it
+   * ends.
+   */
+  endsAt: number | undefined
   /** The frames have every matching event after this sequence. */
   #floor: number
   readonly #frames: Frame[] = []
@@ -143,7 +153,19 @@ export class Feed {
   push(frame: Frame): boolean {
     if (this.#frames.at(-1) === frame) return false
     this.#frames.push(frame)
+    if (frame.event.type === END_TYPE && this.selection.isSingleTopic) this.endsAt = frame.sequence
     return true
+  }
+
+  /**
+   * Returns how long the frames have to wait, in milliseconds, so that no more than one batch is sent in the time of
+   * `pace`.
+   * @param now on the monotonic clock
+   */
+  wait(now: number): number {
+    const wait = Math.max(0, this.#sendsAt - now)
+    this.#sendsAt = now + wait + (this.pace ?? 0)
+    return wait
   }
 
   /**

@@ -9,10 +9,17 @@ import type { CloseReason, GapReason } from '../wire/sse.js'
 export const PUBLISH_OUTCOMES = ['stored', 'ephemeral', 'duplicate'] as const
 export type PublishOutcome = (typeof PUBLISH_OUTCOMES)[number]
 
-/** Why a stream has ended; `gone`: its peer has closed it. */
-export const END_REASONS = ['expired', 'revoked', 'drain', 'slow', 'lifetime', 'busy', 'gone'] as const satisfies (
-  CloseReason | 'gone'
-)[]
+/** Why a stream has ended; `ended`: its topic has ended; `gone`: its peer has closed it. */
+export const END_REASONS = [
+  'expired',
+  'revoked',
+  'drain',
+  'slow',
+  'lifetime',
+  'busy',
+  'ended',
+  'gone',
+] as const satisfies (CloseReason | 'ended' | 'gone')[]
 
 export const GAP_REASONS = ['expired', 'epoch', 'future', 'invalid', 'skipped'] as const satisfies GapReason[]
 

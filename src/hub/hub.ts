@@ -25,6 +25,7 @@ import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
 import { HubFigures } from './figures.js'
+import { HubFiniteTopics } from './finite/finite-topics.js'
 import { Lifecycle } from './lifecycle.js'
 import { readMetrics } from './metrics.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
@@ -49,6 +50,14 @@ export interface HubOptions extends ReaperOptions {
   maxCursorsPerSubject: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
   cursorTtl: number
+  /** The time after its newest event at which a finite topic expires, in milliseconds; default: an hour. */
+  streamTtl?: number
+  /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
+  maxStreamSize?: number
+  /** The longest time to live of a finite topic, in milliseconds, if the log cannot keep events longer. */
+  longestStreamTtl?: number
+  /** The part of the log that all finite topics may take, in bytes; default: no limit. */
+  streamRoom?: number
   /** The version that `GET /nodes` reports; default: an empty one. */
   version?: string
   /** The processes that serve the same log; default: this process alone. The hub closes it. */
@@ -59,11 +68,16 @@ export interface HubOptions extends ReaperOptions {
 
 const ignore = () => undefined
 
+const STREAM_TTL = 3_600_000
+const MAX_STREAM_SIZE = 64 * 1024 * 1024
+
 export class Hub {
   /** The open streams of this process. */
   readonly connections = new Connections()
   /** Carries requests to the process that holds a stream. */
   readonly messenger: Messenger
+  /** The finite topics. */
+  readonly finite: HubFiniteTopics
   /** The named cursors of all subjects. */
   readonly cursors: SharedCursors
   readonly #log: EventLog
@@ -88,6 +102,7 @@ export class Hub {
     const hub = new Hub(log, options)
     try {
       await hub.#publisher.start()
+      await hub.finite.start()
       hub.#neighbours.start()
     } catch (err) {
       await hub.close()
@@ -106,6 +121,10 @@ export class Hub {
       presenceGrace,
       version = '',
       cluster = new SingleCluster(),
+      streamTtl = STREAM_TTL,
+      maxStreamSize = MAX_STREAM_SIZE,
+      streamRoom = Infinity,
+      longestStreamTtl = Infinity,
       onError = ignore,
       ...rest
     }: HubOptions,
@@ -143,8 +162,23 @@ export class Hub {
       touch: (cursor) => this.cursors.touch(cursor),
     }))
     this.cursors = new SharedCursors(messenger, cursors)
+    const finite = (this.finite = new HubFiniteTopics(
+      {
+        log,
+        lifecycle,
+        isFirst: () => messenger.nodes()[0] === messenger.node,
+        isAlone: () => messenger.isAlone,
+        typedTopics,
+        pace: (topic, coalesce) => fanout.pace(topic, coalesce),
+        onError,
+      },
+      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
+    ))
+    fanout.endOf = (topic) => finite.knownEndOf(topic)
+    fanout.paceOf = (topic) => finite.coalesceOf(topic)
     const parts = {
       log,
+      finite,
       lifecycle,
       encoder,
       fanout,
@@ -425,6 +459,7 @@ export class Hub {
     this.#encoder.begin(replaced.epoch)
     this.#fanout.restart(replaced.head)
     this.#readers.replaced()
+    this.finite.replaced()
   }
 
   async #close(): Promise<void> {
@@ -432,6 +467,7 @@ export class Hub {
     this.#lifecycle.close()
     this.#streams.stop()
     this.#publisher.stop()
+    this.finite.stop()
     await this.messenger.close()
     this.#neighbours.systemTopics.stop()
     await this.#ownCursors.close()

@@ -67,7 +67,7 @@ export const HUB_METRICS: readonly Metric<Readings>[] = [
   {
     name: 'fanfare_connections_closed_total',
     type: 'counter',
-    help: 'Streams that have ended, by reason. The reason is that of the last block, or gone if the peer has closed the stream.',
+    help: 'Streams that have ended, by reason. The reason is that of the last block, ended if the topic has ended, or gone if the peer has closed the stream.',
     label: { name: 'reason', values: END_REASONS },
     read: ({ figures }) => figures.ended,
   },

@@ -22,6 +22,7 @@ import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { HubFigures } from './figures.js'
+import type { HubFiniteTopics } from './finite/finite-topics.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { SystemTopics } from './system-topics.js'
 import type { TypedTopics } from './typed-topics/typed-topics.js'
@@ -57,6 +58,7 @@ export interface PublisherSource {
   systemTopics: SystemTopics
   /** Notified of each stored event. */
   readers: EventReaders
+  finite: HubFiniteTopics
   /** Sends each ephemeral event to the other processes. */
   messenger: Messenger
   /** Ends the streams, so that their subscribers resume and get a gap. */
@@ -86,6 +88,7 @@ export class Publisher {
   readonly #figures: HubFigures
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
+  readonly #finite: HubFiniteTopics
   readonly #messenger: Messenger
   readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
@@ -97,7 +100,7 @@ export class Publisher {
    * @param typedTopics the schemas of topics; `undefined`: no topic has a schema
    */
   constructor(
-    { log, lifecycle, encoder, fanout, figures, systemTopics, readers, messenger, interrupt }: PublisherSource,
+    { log, lifecycle, encoder, fanout, figures, systemTopics, readers, finite, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
     typedTopics: TypedTopics | undefined,
   ) {
@@ -108,6 +111,7 @@ export class Publisher {
     this.#figures = figures
     this.#systemTopics = systemTopics
     this.#readers = readers
+    this.#finite = finite
     this.#messenger = messenger
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
@@ -137,7 +141,7 @@ export class Publisher {
   /**
    * Publishes one event. Resolves when it is durable.
    * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `schema-mismatch`,
-   * `too-many-topics`, `too-many-ids`, `log-unavailable`
+   *   `finite-topic`, `too-many-topics`, `too-many-ids`, `log-unavailable`
    */
   async publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
     const event = checkEvent(topic, input, this.#maxEventSize, trace)
@@ -186,8 +190,8 @@ export class Publisher {
   /**
    * Publishes events that `check` has returned, all or none. Stored events get consecutive sequences; ephemeral events
    * are sent after them.
-   * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
-   *   `hub-closed`; `invalid-event` for any value that `check` has not returned
+   * @throws HubError `finite-topic`, `too-many-topics` or `too-many-ids` with the `index` of the event,
+   *   `log-unavailable`, `hub-closed`; `invalid-event` for any value that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     const outcomes = await this.#publish(events)
@@ -273,6 +277,7 @@ export class Publisher {
     const until = Math.max(replaced?.head ?? this.#fanout.head, events.at(-1)?.sequence ?? 0)
     // Live streams miss events that were trimmed before a delta had them.
     if (replaced !== undefined || trims.some((trim) => trim.until > until)) this.#interrupt(replaced)
+    this.#finite.apply(events)
     this.#dispatch(events)
   }
 

@@ -37,6 +37,8 @@ export interface Start {
   latestUntil?: number
   /** Whether history comes before `fanfare.live`. */
   past: boolean
+  /** Whether the stream has one topic, which has ended before the start: no event follows. */
+  hasEnded?: boolean
 }
 
 /** The maximum length of an unreadable cursor that is repeated in an answer, in characters. */

@@ -49,14 +49,14 @@ export interface ConnectionChange extends StreamInfo {
   /** `changed`: the topics or the token have changed. */
   change: 'opened' | 'changed' | 'closed'
   /** Why it was closed; `gone`: the subscriber or the network closed it. */
-  reason: CloseReason | 'gone' | undefined
+  reason: CloseReason | 'gone' | 'ended' | undefined
 }
 
 /** Whether a value of another process is a change of a stream. */
 export const isConnectionChange = shapeOf<ConnectionChange>({
   ...members,
   change: oneOf('opened', 'changed', 'closed'),
-  reason: optional(oneOf('expired', 'revoked', 'drain', 'slow', 'lifetime', 'busy', 'gone')),
+  reason: optional(oneOf('expired', 'revoked', 'drain', 'slow', 'lifetime', 'busy', 'gone', 'ended')),
 })
 
 export function describeStream(

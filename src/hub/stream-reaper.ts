@@ -1,4 +1,4 @@
-/** The one timer of all streams. It ends expired streams and sends heartbeats. */
+/** The one timer of all streams. It ends expired streams and live reads, and sends heartbeats to streams. */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { hasExpired } from '../model/principal.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
@@ -38,6 +38,7 @@ export class StreamReaper {
     this.#beat = beat
     this.#timer = setInterval(() => {
       onRound(monotonicNow())
+      this.#endReads()
       if (this.#remaining) return // the previous round still runs
       this.#remaining = this.#subscribers.values()
       this.#continue()
@@ -47,6 +48,11 @@ export class StreamReaper {
   stop(): void {
     clearInterval(this.#timer)
     this.#remaining = undefined
+  }
+
+  #endReads(): void {
+    const time = wallNow()
+    for (const read of this.#subscribers.reads) if (hasExpired(read.info.principal, time)) read.end('expired')
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { FairScheduler } from '../event-loop/fair-scheduler.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Principal } from '../model/principal.js'
-import type { Chunk } from '../wire/chunk.js'
+import { Chunk } from '../wire/chunk.js'
 import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder } from '../wire/sse.js'
 import { Backlog, type BacklogSource, type WantedReplay } from './backlog.js'
@@ -30,8 +30,10 @@ export interface StreamIdentity {
 export interface StreamSource extends BacklogSource {
   encoder: Encoder
   scheduler: FairScheduler
-  /** @param reason why the hub ended the stream; `undefined`: the peer has closed it */
-  onEnd: (stream: Stream, reason: CloseReason | undefined) => void
+  /**
+   * @param reason why the hub ended the stream; `ended`: its topic has ended; `undefined`: the peer has closed it
+   */
+  onEnd: (stream: Stream, reason: CloseReason | 'ended' | undefined) => void
   /** Receives the error if the history of a stream cannot be sent. */
   onError: (err: unknown, message: string) => void
 }
@@ -62,6 +64,7 @@ const STALL = 1_000
  * | `move` | live | catching-up | reads other topics from the same cursor |
  * | `move` | catching-up, waiting | unchanged | the same |
  * | `end` | any | closed | sends the reason as the last block |
+ * | – | catching-up, live | closed | the topic has ended, and the end was sent |
  * | `closed` | any | closed | the peer has gone |
  */
 export class Stream implements SinkListener, FeedStream {
@@ -170,9 +173,12 @@ export class Stream implements SinkListener, FeedStream {
     const feed = this.#feed
     while (this.#offset! < feed.end) {
       const batch = feed.batch(this.#offset!)
+      const before = this.#sequence
       this.#offset = batch.to
       if (batch.sequence !== undefined) this.#sequence = batch.sequence
-      if (!this.send(batch.chunk, batch.events, now)) return
+      const hasRoom = this.send(batch.chunk, batch.events, now)
+      if (feed.endsAt !== undefined && this.#endsAfter(before, feed.endsAt)) return
+      if (!hasRoom) return
     }
   }
 
@@ -240,6 +246,18 @@ export class Stream implements SinkListener, FeedStream {
     this.#close()
     this.#sink.end(closeBlock(reason, drawRetry(reason === 'busy')))
     this.#source.onEnd(this, reason)
+  }
+
+  /**
+   * Ends the stream if it has just been sent the end of its topic. No reason follows the end.
+   * @param before the cursor before the latest events
+   */
+  #endsAfter(before: number, end: number): boolean {
+    if (before >= end || this.#sequence < end || this.#state === 'closed') return false
+    this.#close()
+    this.#sink.end(Chunk.NOTHING)
+    this.#source.onEnd(this, 'ended')
+    return true
   }
 
   /** As `SinkListener.drained`. */
@@ -341,8 +359,11 @@ export class Stream implements SinkListener, FeedStream {
     if (this.#state !== 'catching-up' || backlog.hasMoved) return portion.discard()
     const { notice, chunk, events, position, lender } = portion.accept()
     if (notice) this.send(notice)
+    const before = this.#sequence
     if (position !== undefined) this.#sequence = position
     if (events > 0) this.send(chunk, events, undefined, lender)
+    const { endsAt } = this.#feed
+    if (endsAt !== undefined) this.#endsAfter(before, endsAt)
   }
 
   /**

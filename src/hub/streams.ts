@@ -14,6 +14,7 @@ import type { Messenger } from './cluster/messenger.js'
 import type { Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
 import type { HubFigures } from './figures.js'
+import type { HubFiniteTopics } from './finite/finite-topics.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { CursorName, NamedCursors } from './named-cursors.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
@@ -49,6 +50,7 @@ export interface StreamsSource {
   /** Is notified of the topics of each stream. */
   presence: ClusterPresence
   messenger: Messenger
+  finite: HubFiniteTopics
 }
 
 export interface StreamsOptions extends ReaperOptions {
@@ -105,6 +107,8 @@ export class Streams {
     if (selection.presence) await presence.follow()
     const { epoch } = log.view
     const start = await this.#locate(selection, request, cursor)
+    const end = selection.isSingleTopic ? await this.#endOf(selection.topics[0]!) : undefined
+    if (end !== undefined && start.sequence >= end && !start.gap) start.hasEnded = true
     // a log that has been replaced meanwhile has other sequences
     return log.view.epoch === epoch ? start : this.locate(selection, request, cursor)
   }
@@ -117,6 +121,12 @@ export class Streams {
     const caughtUp = this.caughtUp(lastEventId)
     if (caughtUp) await caughtUp
     return locate(log, fanout.head, selection, { ...request, lastEventId })
+  }
+
+  /** Returns the sequence of the event that has ended a finite topic. */
+  async #endOf(topic: string): Promise<number | undefined> {
+    const { finite } = this.#source
+    return finite.has(topic) ? finite.endOf(topic) : undefined
   }
 
   /** As `waitFor` of `cluster/log-wait.ts`. */
@@ -196,7 +206,7 @@ export class Streams {
     return describeStream(stream, encoder.cursor(fanout.head - lag), lag)
   }
 
-  #ended(stream: Stream, reason: CloseReason | undefined): void {
+  #ended(stream: Stream, reason: CloseReason | 'ended' | undefined): void {
     const { fanout, figures, connections, cursors, systemTopics } = this.#source
     if (!connections.delete(stream)) return
     figures.ended[reason ?? 'gone']++

@@ -3,6 +3,8 @@ import { mapInTurns } from '../event-loop/time-slice.js'
 import { LRUCache } from 'lru-cache'
 import type { EventLog, TopicsOptions, TopicsPage, TopicStats } from '../log/log.js'
 import { wallNow } from '../model/clock.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { arrayOf, isNumber, isString, shapeOf } from '../model/shape.js'
 import { requireTopic } from '../model/topic.js'
@@ -10,6 +12,7 @@ import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
+import type { HubFiniteTopics } from './finite/finite-topics.js'
 import { rfc3339 } from './stream-info.js'
 import type { Activity, TopicActivity } from './topic-activity.js'
 
@@ -51,6 +54,7 @@ interface TopicsSource {
   fanout: Fanout
   messenger: Messenger
   activity: TopicActivity
+  finite: Pick<HubFiniteTopics, 'has'>
 }
 
 export class Topics {
@@ -59,10 +63,12 @@ export class Topics {
   readonly #fanout: Fanout
   readonly #messenger: Messenger
   readonly #activity: TopicActivity
+  readonly #finite: TopicsSource['finite']
   /** The newest event of quiet topics. */
   readonly #newest = new LRUCache<string, { sequence: number; time: number }>({ max: REMEMBERED_TIMES })
 
-  constructor({ log, encoder, fanout, messenger, activity }: TopicsSource) {
+  constructor({ log, encoder, fanout, messenger, activity, finite }: TopicsSource) {
+    this.#finite = finite
     this.#activity = activity
     this.#log = log
     this.#encoder = encoder
@@ -110,10 +116,12 @@ export class Topics {
   /**
    * Purges a topic. Streams that have not been sent its events get a gap notice.
    * @returns the number of purged events
-   * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `finite-topic`, `log-unavailable`
    */
   async purge(topic: string): Promise<number> {
     requireTopic(topic)
+    if (this.#finite.has(topic))
+      throw new HubError('finite-topic', `${quote(topic)} is a finite topic: delete it, instead of its messages.`)
     return this.#log.purge(topic)
   }
 

@@ -2,8 +2,10 @@
 export { logContract, type ContractCase } from './contract/log-contract.js'
 export type { LogLimits, LogUnderTest, OpenLog, ReopenLog } from './contract/trial.js'
 export { FollowedView, type ViewSource } from './followed-view.js'
+export { conflict, FiniteNames } from './finite-names.js'
 export { Followers } from './followers.js'
 export {
+  FINITE_PREFIX,
   NO_EVENTS,
   NO_RECORDS,
   NO_TRIMS,
@@ -11,9 +13,11 @@ export {
   tooManyIds,
   tooManyTopics,
   type Appended,
+  type AppendOptions,
   type ApplyDelta,
   type Beginning,
   type EventLog,
+  type Expected,
   type Following,
   type KeptRecord,
   type KeyValue,

@@ -13,6 +13,28 @@ export interface Appended {
   duplicate: boolean
 }
 
+/**
+ * A topic is finite while it has a record whose key is this prefix and the name of the topic. Retention leaves its
+ * events alone: only a purge removes them. It takes only appends with a condition.
+ */
+export const FINITE_PREFIX = 'finite/'
+
+/** The condition of an append. */
+export interface Expected {
+  /** The topic of all events of the append. */
+  readonly topic: string
+  /** The sequence of the newest retained event of the topic; 0: it has no events. */
+  readonly sequence: number
+}
+
+export interface AppendOptions {
+  /**
+   * The append is refused unless the topic still ends with this event, so that appends to it happen one after the
+   * other. Finite topics (`FINITE_PREFIX`) take no other append.
+   */
+  expected?: Expected | undefined
+}
+
 /** A part of the log. */
 export interface Span {
   /** Only events after this sequence. */
@@ -207,6 +229,16 @@ export interface KeyValue {
    * @throws RangeError if the key is too long
    */
   put(key: string, value: unknown, options?: PutOptions): Promise<void>
+  /**
+   * Replaces the value of a record, if it still is the expected one. Of concurrent calls with the same expected value,
+   * one succeeds. Resolves when the change is durable. The new value never expires.
+   * @param expected is compared as JSON; `undefined`: there is no record, or it has expired
+   * @param value as for `put`; `undefined` deletes the record
+   * @returns whether the record was replaced
+   * @throws HubError `log-unavailable`
+   * @throws RangeError if the key is too long
+   */
+  swap(key: string, expected: unknown, value: unknown): Promise<boolean>
   /** Deletes a record, if it exists. Resolves when that is durable. */
   delete(key: string): Promise<void>
   /**
@@ -250,9 +282,11 @@ export interface EventLog {
    * Stores events, all or none. Resolves when they are durable and every follower of this process has got them. Events
    * that are not duplicates get consecutive sequences, in the order of `events`.
    * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that exceeds the number of
-   *   topics; `too-many-ids` with the `index` of the event whose id cannot be remembered. No event is stored then
+   *   topics; `too-many-ids` with the `index` of the event whose id cannot be remembered; `finite-topic` with the
+   *   `index` of an event of a finite topic in an append without a condition; `append-conflict` if the condition is not
+   *   met. No event is stored then
    */
-  append(events: readonly NewEvent[]): Promise<Appended[]>
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]>
 
   /**
    * Calls `apply` with every delta from now on, exactly once and in order, once it is durable, whichever process made

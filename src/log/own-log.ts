@@ -20,7 +20,7 @@ const LOG_MEMBERS = [
 ] as const satisfies (keyof EventLog)[]
 
 /** The methods of a log's records. */
-const RECORDS_MEMBERS = ['get', 'list', 'put', 'delete', 'watch'] as const satisfies (keyof KeyValue)[]
+const RECORDS_MEMBERS = ['get', 'list', 'put', 'swap', 'delete', 'watch'] as const satisfies (keyof KeyValue)[]
 
 /** Returns the members of a log that a value lacks, or has with a wrong type. */
 export function missingMembers(value: object): string[] {

@@ -76,6 +76,15 @@ export function encodeAttributes(attributes: unknown, kind: PayloadKind): string
 }
 
 /**
+ * Returns the attributes of an event that subscribers see; `undefined`: none. The hub keeps notes of its own about the
+ * events of finite topics as attributes. Their names begin with `#`, which those of publishers cannot.
+ * @param attributes as JSON
+ */
+export function visibleAttributes(attributes: string | undefined): string | undefined {
+  return attributes === undefined || attributes.startsWith('{"#') ? undefined : attributes
+}
+
+/**
  * Whether attributes name the content type of the payload.
  * @param attributes from `encodeAttributes`. Quotes in values are escaped, so only a name can match
  */

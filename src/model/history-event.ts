@@ -2,6 +2,7 @@
  * The form of an event in a page of history: `{ id, topic, type?, time, attributes?, data | text | bytes }`. Pages,
  * streams with `format=json` and the command line print it as JSON. The application's iterators return it as an object.
  */
+import { visibleAttributes } from './attributes.js'
 import { decodeBytes } from './base64.js'
 import type { NewEvent, StoredEvent } from './event.js'
 import type { PayloadKind } from './payload.js'
@@ -42,7 +43,8 @@ function headOf<Id>({ topic, type }: Pick<NewEvent, 'topic' | 'type'>, time: num
  */
 export function printHead(event: Omit<NewEvent, 'payload'>, time: number, id: string | null): string {
   const head = JSON.stringify(headOf(event, time, id))
-  const attributes = event.attributes === undefined ? '' : `"attributes":${event.attributes},`
+  const visible = visibleAttributes(event.attributes)
+  const attributes = visible === undefined ? '' : `"attributes":${visible},`
   return `${head.slice(0, -1)},${attributes}${PAYLOAD[event.kind]}`
 }
 
@@ -65,7 +67,8 @@ export function printEvent(event: StoredEvent, id: string): string {
  * @param id the cursor of the event
  */
 export function toHistoryEvent(event: StoredEvent, id: string): HistoryEvent {
-  const { attributes, kind, payload } = event
+  const { kind, payload } = event
+  const attributes = visibleAttributes(event.attributes)
   const made: HistoryEvent = headOf(event, event.time, id)
   if (attributes !== undefined) made.attributes = JSON.parse(attributes) as Record<string, string>
   if (kind === 'json') made.data = JSON.parse(payload) as unknown

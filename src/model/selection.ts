@@ -1,4 +1,5 @@
 /** The selection of a subscriber: topics, patterns and event types. */
+import { END_TYPE } from './end-type.js'
 import { isPresenceType } from './presence-type.js'
 import { PatternTree } from './pattern-tree.js'
 import { isExact } from './topic.js'
@@ -53,9 +54,9 @@ export class Selection {
     return new Selection(patterns, this.types ?? [], presence)
   }
 
-  /** Whether the selection includes events of a type. */
+  /** Whether the selection includes events of a type. Every selection includes the end of a finite topic. */
   hasType(type: string | undefined): boolean {
     if (isPresenceType(type)) return this.presence
-    return this.types === undefined || (type !== undefined && this.types.has(type))
+    return this.types === undefined || (type !== undefined && (type === END_TYPE || this.types.has(type)))
   }
 }

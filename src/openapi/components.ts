@@ -6,6 +6,7 @@ import * as common from '../schemas/common.js'
 import * as connection from '../schemas/connection.js'
 import * as cursor from '../schemas/cursor.js'
 import * as event from '../schemas/event.js'
+import * as finite from '../schemas/finite.js'
 import * as node from '../schemas/node.js'
 import * as presence from '../schemas/presence.js'
 import * as problem from '../schemas/problem.js'
@@ -24,6 +25,7 @@ const FILES: object[] = [
   connection,
   cursor,
   event,
+  finite,
   node,
   presence,
   problem,

@@ -6,7 +6,7 @@ import { namedSchemas, References, withReferences } from './components.js'
 import { TAGS, type Operation } from './operation.js'
 import { OPERATIONS } from './operations.js'
 import { answersOf, bodyOf, type Described } from './responses.js'
-import { keyOf, type Route } from './route.js'
+import { describedPath, keyOf, type Route } from './route.js'
 import { describeTopics } from './topic-schemas.js'
 
 /** The parts of a document that this package reads. */
@@ -82,7 +82,8 @@ export async function buildDocument({ routes, version, topics, hasAnonymousTopic
     convertConstToEnum: false,
   })
   for (const [route, operation] of described) {
-    const { method, path: url } = route
+    const { method, path } = route
+    const url = path.replace('*', ':path')
     app.route({ method, url, schema: schemaOf(route, operation, references, hasAnonymousTopics), handler: () => null })
   }
   await app.ready()
@@ -119,11 +120,26 @@ function schemaOf(
     summary,
     ...(description !== undefined && { description }),
     security: isAuthenticated ? [...places.map((place) => ({ [place]: [] })), ...anonymous] : [],
-    ...(schema.params !== undefined && { params: schema.params }),
+    ...(schema.params !== undefined && { params: withoutWildcard(schema.params as PathParameters) }),
     ...(schema.querystring !== undefined && { querystring: schema.querystring }),
     ...(properties.length > 0 && { headers: { type: 'object', properties: Object.fromEntries(properties) as object } }),
     ...(schema.body !== undefined && { body: references.mark(schema.body) }),
     ...(schema.response !== undefined && { response: marked(schema.response, references) }),
+  }
+}
+
+interface PathParameters {
+  properties: Record<string, object>
+  required?: string[]
+}
+
+/** Renames the parameter of a wildcard to `path`. */
+function withoutWildcard({ properties, required = [], ...rest }: PathParameters): PathParameters {
+  const rename = (name: string) => (name === '*' ? 'path' : name)
+  return {
+    ...rest,
+    properties: Object.fromEntries(Object.entries(properties).map(([name, schema]) => [rename(name), schema])),
+    required: required.map(rename),
   }
 }
 
@@ -133,8 +149,9 @@ function marked(response: Record<string, unknown>, references: References): Reco
 
 /** Adds what the tables say about an operation. */
 function complete({ paths }: OpenApi, route: Route, operation: Operation, references: References): void {
-  const described = paths[route.path.replaceAll(/:(\w+)/g, '{$1}')]![route.method.toLowerCase()]!
-  if (described.requestBody) described.requestBody = bodyOf(described.requestBody, operation, references)
+  const described = paths[describedPath(route.path)]![route.method.toLowerCase()]!
+  if (described.requestBody ?? operation.body)
+    described.requestBody = bodyOf(described.requestBody, operation, references)
   described.responses = answersOf(described.responses, route, operation, references)
 }
 

@@ -9,6 +9,7 @@ export const TAGS = {
   Connections: 'Open streams: describe, list, change and end them.',
   'Named cursors': 'How far a subject has read, kept by the hub under a name.',
   Topics: 'List, describe and purge topics, and see who is present.',
+  'Streams that end': 'Finite topics: the Durable Streams protocol.',
   Access: 'Sessions and tickets for browsers, and revocations.',
   Hub: 'The state and the figures of the hub, and this reference.',
 } as const
@@ -28,6 +29,7 @@ export interface RequestBody {
   description: string
   /** Examples for the route's own JSON schema, and further content types. */
   content: Record<string, Content>
+  isOptional?: boolean
 }
 
 export interface Answer {

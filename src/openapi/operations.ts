@@ -4,6 +4,7 @@ import { access } from './operations/access.js'
 import { connections } from './operations/connections.js'
 import { cursors } from './operations/cursors.js'
 import { hub } from './operations/hub.js'
+import { finite } from './operations/finite.js'
 import { publish } from './operations/publish.js'
 import { subscribe } from './operations/subscribe.js'
 import { topics } from './operations/topics.js'
@@ -14,6 +15,7 @@ export const OPERATIONS: Operations = {
   ...connections,
   ...cursors,
   ...topics,
+  ...finite,
   ...access,
   ...hub,
 }

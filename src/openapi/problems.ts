@@ -42,14 +42,15 @@ const OF_PUBLISHING: ProblemCode[] = [
 /** Returns the codes with which a route refuses requests, in the order of the table of errors. */
 export function problemsOf(route: Route, { problems = [] }: Pick<Operation, 'problems'>): ProblemCode[] {
   const { isAuthenticated, publishes, schema, anyQuery, path, method } = route
+  const takesBody = schema.body !== undefined || (publishes !== undefined && method !== 'DELETE')
   const codes = new Set<ProblemCode>([
     ...ALWAYS,
     ...(anyQuery ? [] : (['unknown-parameter'] as const)),
     ...(path.includes(':') ? (['uri-too-long'] as const) : []),
     ...(isAuthenticated ? OF_TOKENS : []),
     ...(isAuthenticated && method !== 'GET' ? (['foreign-origin'] as const) : []),
-    ...(publishes !== undefined || schema.body !== undefined ? OF_BODIES : []),
-    ...(publishes !== undefined ? OF_PUBLISHING : []),
+    ...(takesBody ? OF_BODIES : []),
+    ...(takesBody && publishes !== undefined ? OF_PUBLISHING : []),
     ...problems,
     ...LAST,
   ])

@@ -18,7 +18,7 @@ export interface Described {
 export function bodyOf(described: Described | undefined, { body }: Operation, references: References): Described {
   return {
     ...described,
-    required: true,
+    required: body?.isOptional !== true,
     ...(body && {
       description: body.description,
       content: merge(described?.content, body.content, references),

@@ -11,7 +11,7 @@ export interface Route {
   /** Whether the route answers with an event stream. */
   isStream: boolean
   /** What the route publishes. */
-  publishes: 'event' | 'events' | undefined
+  publishes: 'event' | 'events' | 'bytes' | undefined
   /** Whether the route ignores its query. */
   anyQuery: boolean
 }
@@ -26,5 +26,10 @@ export interface RouteSchema {
 
 /** Returns the name of a route in the tables of operations, such as `GET /topics/{topic}`. */
 export function keyOf({ method, path }: Pick<Route, 'method' | 'path'>): string {
-  return `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`
+  return `${method} ${describedPath(path)}`
+}
+
+/** Returns a path as the document has it. The wildcard of a route is its parameter `path`. */
+export function describedPath(path: string): string {
+  return path.replace('*', ':path').replaceAll(/:(\w+)/g, '{$1}')
 }

@@ -66,10 +66,11 @@ export class Authenticator {
   #bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
     if (source === undefined) return this.#anonymous
     if (source !== 'ticket') return this.#parts.tokens.read(token)
-    if (!request.routeOptions.config.eventStream || !wantsStream(request))
+    const { takesTicket, eventStream } = request.routeOptions.config
+    if (!(takesTicket ? takesTicket(request) : eventStream && wantsStream(request)))
       throw new Problem(
         'invalid-ticket',
-        'A ticket only opens event streams (Accept: text/event-stream). Send the token itself.',
+        'A ticket only opens event streams (Accept: text/event-stream, or live=sse). Send the token itself.',
       )
     return this.#parts.tickets.read(token)
   }

@@ -19,10 +19,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * The body of a route that publishes. `event`: one event, parsed JSON or a `PlainText`. `events`: many events, the
-     * bytes of a JSON text, or the request itself, whose lines the route reads as they arrive. The route checks the
-     * body.
+     * bytes of a JSON text, or the request itself, whose lines the route reads as they arrive. `bytes`: the route has a
+     * parser of its own. The route checks the body.
      */
-    publishes?: 'event' | 'events'
+    publishes?: 'event' | 'events' | 'bytes'
   }
 }
 

@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route answers with an event stream if the client accepts one. */
     eventStream?: boolean
+    /** Whether a request may have a ticket; default: if it is for an event stream. */
+    takesTicket?: (request: FastifyRequest) => boolean
   }
 }
 
@@ -132,18 +134,24 @@ export function toProblem(thrown: unknown): Problem {
 /** Completes the detail of a 401 or 403: where the token was found, or where the hub looked for it. */
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
   if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
-  if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
+  const isAboutToken = problem.status === 401 || (problem.status === 403 && problem.code !== 'producer-fenced')
+  if (!fanfareToken || !isAboutToken) return problem
   return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, {
     cause: problem.cause,
   })
 }
 
 function fromHub(err: HubError): Problem {
-  if (err.code === 'hub-closed') return new Problem('draining', err.message)
-  const { code, message, index, errors } = err
+  const { message, index, errors } = err
   const at = index === undefined ? '' : `/events/${index}`
   const faults = errors?.map((error) => ({ ...error, path: at + error.path })) ?? (at && [{ path: at, message }])
-  return new Problem(code, message, faults ? { errors: faults } : {}, { cause: err })
+  return new Problem(problemOf(err), message, faults ? { errors: faults } : {}, { cause: err })
+}
+
+/** Returns the code of the refusal of an error of the hub. */
+export function problemOf({ code }: HubError): ProblemCode {
+  if (code === 'hub-closed') return 'draining'
+  return code === 'append-conflict' ? 'unavailable' : code // the hub itself repeats such an append
 }
 
 /** Returns the header `WWW-Authenticate` (RFC 6750, 3). */

@@ -13,6 +13,12 @@ declare module 'fastify' {
     mountPath: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
     allowedMethods: (request: FastifyRequest) => string[]
+    /**
+     * Returns the part of a request's path below a path of the hub, as the request spells it, without the slash between
+     * them.
+     * @param path without wildcards and without a slash at the end
+     */
+    pathBelow: (request: FastifyRequest, path: string) => string
   }
 }
 
@@ -39,6 +45,7 @@ export default fp(
     const routes: { path: RegExp; methods: string[] }[] = []
 
     app.addHook('onRoute', ({ url, method }) => {
+      if (method === 'OPTIONS') return // of CORS, for every path
       const end = router.ignoreTrailingSlash ? '/?' : ''
       routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
     })
@@ -51,6 +58,15 @@ export default fp(
     app.decorate('allowedMethods', (request: FastifyRequest) => {
       const path = pathOf(request)
       return [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()
+    })
+
+    const above = new Map<string, RegExp>()
+    app.decorate('pathBelow', (request: FastifyRequest, path: string) => {
+      let pattern = above.get(path)
+      if (!pattern)
+        above.set(path, (pattern = new RegExp(`^${patternOf(`${prefix}${path}/`, router)}`, flagsOf(router))))
+      const below = pathOf(request).replace(pattern, '')
+      return router.ignoreTrailingSlash ? below.replace(/\/$/, '') : below
     })
   },
   { name: 'fanfare-mount', fastify: '5.x' },
@@ -69,7 +85,10 @@ export function warnOfShortParams(app: FastifyInstance): void {
 function patternOf(url: string, { ignoreDuplicateSlashes }: RouterOptions): string {
   return url
     .split('/')
-    .map((segment) => (segment.includes(':') ? '[^/]+' : segment.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .map((segment) => {
+      if (segment === '*') return '.*'
+      return segment.includes(':') ? '[^/]+' : segment.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    })
     .join(ignoreDuplicateSlashes ? '/+' : '/')
 }
 

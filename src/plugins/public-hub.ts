@@ -1,18 +1,18 @@
 /** The public API of the hub for applications (`app.hub`). It is small and stable. */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { PrincipalInput } from '../auth/principal-input.js'
 import { createTokenIssuer, type IssueOptions, type IssueToken } from '../auth/token-issuer.js'
 import type { EventGap, EventsOptions, HubEvent } from '../hub/event-reader.js'
-import type { Hub } from '../hub/hub.js'
 import type { Receipt } from '../hub/publisher.js'
 import { tracedPublish, tracedPublishAll } from '../hub/traced-publish.js'
 import type { TopicInfo } from '../hub/topics.js'
 import type { LogStats } from '../log/log.js'
 import type { EventInput } from '../model/event.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
-import type { Traces } from '../observe/traces.js'
 import type { Settings } from '../settings.js'
 import { createPublicConnections, type FanfareConnections } from './public-connections.js'
+import { createPublicStreams, type FanfareStreams } from './public-streams.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -63,7 +63,7 @@ export interface FanfareHub {
   /**
    * Purges all events of a topic. Streams and event iterators that have not read these events get a gap.
    * @returns the number of purged events
-   * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `finite-topic`, `log-unavailable`
    */
   purge(topic: string): Promise<number>
   /**
@@ -74,6 +74,8 @@ export interface FanfareHub {
   issueToken(principal: PrincipalInput, options: IssueOptions): string
   /** Counts, lists, describes and ends open streams. */
   readonly connections: FanfareConnections
+  /** Creates finite topics, such as the answer of a model, and opens them. */
+  readonly streams: FanfareStreams
   /** Returns the size of the log. */
   stats(): LogStats
   /**
@@ -95,12 +97,15 @@ export interface FanfareHub {
 
 export default fp<Settings>(
   async (app, settings) => {
-    app.decorate('hub', createPublicHub(app.fanfareHub, app.fanfareTraces, createTokenIssuer(settings)))
+    app.decorate('hub', createPublicHub(app, createTokenIssuer(settings)))
   },
   { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-traces'] },
 )
 
-function createPublicHub(hub: Hub, traces: Traces, issueToken: IssueToken): FanfareHub {
+function createPublicHub(
+  { fanfareHub: hub, fanfareTraces: traces, log }: FastifyInstance,
+  issueToken: IssueToken,
+): FanfareHub {
   return {
     publish: (topic, event) => tracedPublish(hub, traces, topic, event),
     publishAll: (events) => tracedPublishAll(hub, traces, events),
@@ -121,6 +126,7 @@ function createPublicHub(hub: Hub, traces: Traces, issueToken: IssueToken): Fanf
     purge: (topic) => hub.purge(topic),
     issueToken,
     connections: createPublicConnections(hub),
+    streams: createPublicStreams(hub, (err, message) => log.error({ err }, message)),
     stats: () => hub.stats(),
     async metrics() {
       const { print } = await import('../observe/exposition.js')

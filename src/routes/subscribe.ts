@@ -137,6 +137,7 @@ async function answerWithStream(
     await hub.cursors.use(cursor, start.sequence, wanted.lastEventId !== undefined && !start.gap)
     principal = admit(context, request, elsewhere)
   }
+  if (start.hasEnded) return reply.code(204).header('cache-control', 'no-store').send() // EventSource stops at 204
   return openStream(hub, request, reply, { principal, observes, selection, format, start, cursor, slow })
 }
 

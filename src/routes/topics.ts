@@ -3,11 +3,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
+import type { FiniteTopic } from '../hub/finite/finite-topic.js'
 import { TopicIndex } from '../hub/topic-index.js'
+import { pathOfTopic } from '../model/stream-path.js'
 import { matches, requirePattern, requireTopicName } from '../model/topic.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { TopicParams } from '../schemas/common.js'
-import { Purged, TopicInfo, Topics, TopicsQuery } from '../schemas/topic.js'
+import type { FiniteInfo } from '../schemas/finite.js'
+import { Purged, TopicDetails, Topics, TopicsQuery } from '../schemas/topic.js'
 import { readCount } from './request/counts.js'
 
 const DEFAULT_LIMIT = '100'
@@ -32,13 +35,16 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/topics/:topic',
-    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } },
+    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicDetails } } },
     async (request) => {
       const principal = requirePrincipal(request)
       const { topic } = request.params
       requireTopicName(topic)
       if (!principal.admin) authorize(principal, 'subscribe', [topic])
-      return app.fanfareHub.topic(topic)
+      const { fanfareHub: hub } = app
+      const [info, stream] = await Promise.all([hub.topic(topic), hub.finite.get(topic)])
+      const { admin } = requirePrincipal(request)
+      return { ...info, ...(stream && !stream.isDeleted && { stream: describe(stream, admin) }) }
     },
   )
 
@@ -57,6 +63,20 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default topics
+
+/** @param admin whether to name the creator */
+function describe(state: FiniteTopic, admin: boolean): FiniteInfo {
+  const { topic, status, contentType, size, createdAt, createdBy } = state
+  const path = pathOfTopic(topic)
+  return {
+    path: path === undefined ? null : `/streams/${path}`,
+    status,
+    contentType,
+    size,
+    createdAt: new Date(createdAt).toISOString(),
+    ...(admin && createdBy !== undefined && { createdBy }),
+  }
+}
 
 /**
  * Returns whether a topic matches a search: a pattern, or a part of its name.

@@ -2,6 +2,7 @@
 import { TOPIC_MAX_LENGTH } from '../model/topic.js'
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
+import { FiniteInfo } from './finite.js'
 
 const name = (description: string) => Type.String({ maxLength: TOPIC_MAX_LENGTH, description })
 const cursorOrNull = (description: string) => Type.Union([Cursor, Type.Null()], { description })
@@ -17,6 +18,10 @@ export const TopicInfo = Type.Object({
   firstId: cursorOrNull('the id of the oldest event; null if the topic has none'),
   lastId: cursorOrNull('the id of the newest event; null if the topic has none'),
 })
+
+/** The description of one topic. */
+export const TopicDetails = Type.Object({ ...TopicInfo.properties, stream: Type.Optional(FiniteInfo) })
+export type TopicDetails = Static<typeof TopicDetails>
 
 export const TopicsQuery = Type.Object({
   prefix: Type.Optional(name('only topics whose names begin with this')),

@@ -70,6 +70,9 @@ export class Waiting {
   readonly #awaited: string
   readonly #check: () => unknown
   #left: number
+  #interruption: Error | undefined
+  /** Ends the current wait. */
+  #refuse: ((err: Error) => void) | undefined
 
   /**
    * @param timeout the maximum waiting time without `renew`, in milliseconds
@@ -87,15 +90,22 @@ export class Waiting {
     this.#left = this.#timeout
   }
 
+  /** Ends the current wait and all later ones with an error. */
+  interrupt(err: Error): void {
+    this.#interruption = err
+    this.#refuse?.(err)
+  }
+
   /**
    * Waits for a promise.
-   * @throws Problem `request-timeout` after the time limit; errors of `check`
+   * @throws Problem `request-timeout` after the time limit; errors of `check` and of `interrupt`
    */
   async for<T>(next: Promise<T>): Promise<T> {
     const began = performance.now()
     const left = () => this.#left - (performance.now() - began)
     let timer: NodeJS.Timeout | undefined
     const refused = new Promise<never>((_resolve, reject) => {
+      this.#refuse = reject
       const tick = () => {
         try {
           this.#requireTime(left())
@@ -110,6 +120,7 @@ export class Waiting {
     })
     next.catch(() => undefined) // it may reject after the wait has ended
     try {
+      if (this.#interruption) throw this.#interruption
       return await Promise.race([next, refused])
     } finally {
       clearTimeout(timer)

@@ -230,6 +230,11 @@ export const SETTINGS = {
     '5m',
     'The maximum time between two lines of an NDJSON upload. An empty line counts as a line.',
   ),
+  longPoll: someTime(
+    'FANFARE_LONG_POLL',
+    '20s',
+    'How long a long poll of a [stream that ends](api.md#streams-that-end) waits for messages.',
+  ),
   /** Requests a second; 0: no limit. */
   publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'The maximum number of publish requests per second and subject.'),
   maxEventSize: size(
@@ -243,6 +248,12 @@ export const SETTINGS = {
       'The file of JSON Schemas that events must fit, by topic or pattern ([typed topics](typed-topics.md)).',
     ),
   ),
+  streamTtl: someTime(
+    'FANFARE_STREAM_TTL',
+    '1h',
+    'The time after its newest event at which a finite topic expires, unless its creator has set another time.',
+  ),
+  maxStreamSize: size('FANFARE_MAX_STREAM_SIZE', '64MiB', 'The maximum size of all messages of a finite topic.'),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   metrics: flag(
     'FANFARE_METRICS',

@@ -5,7 +5,7 @@
 import { Chunk } from './chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
-import { hasContentType } from '../model/attributes.js'
+import { hasContentType, visibleAttributes } from '../model/attributes.js'
 import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
 import { printHead, printPayload } from '../model/history-event.js'
 import { payloadOf, type PayloadKind } from '../model/payload.js'
@@ -210,10 +210,11 @@ const CONTENT_TYPES: Record<PayloadKind, string> = {
  * without the data and the closing brace. Extension attributes are members of the same object (2).
  */
 function cloudAttributes(
-  { topic, type, attributes, kind }: Omit<NewEvent, 'payload'>,
+  { topic, type, attributes: stored, kind }: Omit<NewEvent, 'payload'>,
   time: number,
   id: string,
 ): string {
+  const attributes = visibleAttributes(stored)
   const core = JSON.stringify({
     specversion: '1.0',
     id,

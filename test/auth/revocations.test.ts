@@ -22,6 +22,7 @@ function records(t: Test) {
     list: (prefix) => records.list(prefix),
     watch: (prefix, onChange) => records.watch(prefix, onChange),
     put: (key, value, options) => write(() => records.put(key, value, options)),
+    swap: (key, expected, value) => records.swap(key, expected, value),
     delete: (key) => write(() => records.delete(key)),
   }
   return { state, store, kept: async () => (await records.list('')).map(({ value }) => value) }

@@ -7,6 +7,7 @@ import { FollowedView } from '../../src/log/followed-view.js'
 import { Followers } from '../../src/log/followers.js'
 import type {
   Appended,
+  AppendOptions,
   ApplyDelta,
   Beginning,
   EventLog,
@@ -71,6 +72,7 @@ export class DelayedLog implements EventLog {
       get: (key) => this.#late(() => records.get(key)),
       list: (prefix) => this.#late(() => records.list(prefix)),
       put: (key, value, options) => this.#told(records.put(key, value, options)),
+      swap: (key, expected, value) => this.#told(records.swap(key, expected, value)),
       delete: (key) => this.#told(records.delete(key)),
       watch: async (prefix, onChange) => {
         const watching = { stopped: false }
@@ -93,8 +95,8 @@ export class DelayedLog implements EventLog {
     return this.#view
   }
 
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    return this.#told(this.#log.append(events))
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]> {
+    return this.#told(this.#log.append(events, options))
   }
 
   async follow(apply: ApplyDelta): Promise<Following> {

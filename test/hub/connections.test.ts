@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { LiveRead } from '../../src/hub/connections.js'
+import { anybody } from './anybody.js'
 import { openHub } from './open-hub.js'
 
 await t.test('streams are listed in pages, sorted by id', async (t) => {
@@ -40,4 +42,56 @@ await t.test('listing or ending many streams lets the event loop run', async (t)
   clearImmediate(immediate)
   t.ok(turns >= 5, `${turns} turns until all streams have ended`)
   t.equal(hub.connections.size, 0)
+})
+
+await t.test('live reads count and end as streams, and are in no list', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  const { connections } = hub
+  await subscribe(['a'])
+  const principal = { ...anybody, subject: 'u1' }
+  const ended: string[] = []
+  const open = (name: string) => {
+    const read: LiveRead = {
+      info: { address: '10.0.0.1', principal },
+      end: (reason) => {
+        ended.push(`${name} ${reason}`)
+        connections.deleteRead(read)
+      },
+    }
+    connections.addRead(read)
+    return read
+  }
+  const [first] = [open('first'), open('second')]
+  t.equal(connections.size, 3)
+  t.equal(connections.ofSubject('u1'), 2)
+  t.equal(connections.fromAddress('10.0.0.1'), 2)
+  t.equal((await connections.page('', 10, () => true)).streams.length, 1)
+  connections.deleteRead(first)
+  connections.deleteRead(first)
+  t.equal(connections.size, 2, 'a read is deleted once')
+  t.equal(await connections.end('revoked', ({ info }) => info.principal === principal), 1)
+  open('third')
+  connections.endFirst(connections.size, 'drain')
+  t.strictSame(ended, ['second revoked', 'third drain'])
+  t.equal(connections.size, 0)
+})
+
+await t.test('a live read ends with its token', async (t) => {
+  const { hub } = await openHub(t)
+  const { connections } = hub
+  const reasons: string[] = []
+  await new Promise<void>((resolve) => {
+    const alive = setInterval(() => undefined, 1_000)
+    const read: LiveRead = {
+      info: { address: undefined, principal: { ...anybody, expiresAt: Date.now() + 100 } },
+      end: (reason) => {
+        clearInterval(alive)
+        reasons.push(reason)
+        connections.deleteRead(read)
+        resolve()
+      },
+    }
+    connections.addRead(read)
+  })
+  t.strictSame(reasons, ['expired'])
 })

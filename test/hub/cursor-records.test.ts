@@ -19,6 +19,7 @@ function open(t: Test) {
     list: (prefix) => records.list(prefix),
     watch: (prefix, onChange) => records.watch(prefix, onChange),
     put: (key, value, options) => pass().then(() => records.put(key, value, options)),
+    swap: (key, expected, value) => records.swap(key, expected, value),
     delete: (key) => pass().then(() => records.delete(key)),
   }
   return { records, cursors: new CursorRecords(store, 1e9), finish: (err?: Error) => waiting.shift()!(err) }

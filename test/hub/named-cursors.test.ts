@@ -34,6 +34,7 @@ function slowRecords(t: Test) {
     list: (prefix) => late(records.list(prefix)),
     watch: (prefix, onChange) => records.watch(prefix, onChange),
     put: (key, value, options) => write(() => records.put(key, value, options)),
+    swap: (key, expected, value) => records.swap(key, expected, value),
     delete: (key) => write(() => records.delete(key)),
   }
   return { state, store, records }

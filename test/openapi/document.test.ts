@@ -93,7 +93,7 @@ await t.test('every operation has its parts', async (t) => {
     ids.add(operationId)
     t.strictSame(document.tags.filter(({ name }) => tags.includes(name)).length, 1, key)
     t.strictSame(security!.length > 0, route.isAuthenticated, key)
-    t.strictSame(requestBody !== undefined, route.schema.body !== undefined, key)
+    t.strictSame(requestBody !== undefined, route.schema.body !== undefined || /^(?:PUT|POST) \/streams/.test(key), key)
     for (const status of Object.keys(route.schema.response ?? {}))
       t.ok(responses[status]?.content?.['application/json']?.['schema'], `${key}: ${status}`)
     for (const [status, { description }] of Object.entries(responses))
@@ -151,7 +151,7 @@ await t.test('examples of bodies fit the schemas of their routes', async (t) => 
     const described = document.paths[keyOf(route).slice(route.method.length + 1)]?.[route.method.toLowerCase()]
     const example = described?.requestBody?.content?.['application/json']?.['example']
     if (described?.requestBody) t.ok(example !== undefined, keyOf(route))
-    if (example === undefined) continue
+    if (example === undefined || route.schema.body === undefined) continue
     const body = route.schema.body as TSchema & { content?: { 'application/json': { schema: TSchema } } }
     t.ok(Compile(body.content?.['application/json'].schema ?? body).Check(example), keyOf(route))
   }

@@ -56,6 +56,10 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['PATCH', '/connections/x', []],
   ['DELETE', '/connections/x', []],
   ['PUT', '/connections/x/token', []],
+  ['PUT', '/streams/*', []],
+  ['POST', '/streams/*', []],
+  ['GET', '/streams/*', ['offset', 'live', 'cursor']],
+  ['DELETE', '/streams/*', []],
   ['GET', '/nodes', []],
   ['GET', '/stats', ['range']],
   ['GET', '/cursors', []],
@@ -94,6 +98,8 @@ const ANY_QUERY = [
 ]
 /** As above, but it leads to another route. */
 const MOVED = '/docs/'
+/** The Durable Streams protocol (11.1) lets clients add parameters. */
+const STREAMS = '/streams/*'
 
 await t.test('the routes for probes and for the client accept any query', async (t) => {
   const { app } = await openApp(t)
@@ -106,7 +112,7 @@ await t.test('the routes for probes and for the client accept any query', async 
 await t.test('every other route refuses an unknown parameter, and a repeated one', async (t) => {
   const { app, send } = await openApp(t)
   for (const [method, path, known] of ROUTES) {
-    if (ANY_QUERY.includes(path) || path === MOVED) continue
+    if (ANY_QUERY.includes(path) || path === MOVED || path === STREAMS) continue
     const what = `${method} ${path}`
     for (const name of ['unheard-of', ...known.map((one) => one.toUpperCase()), ...known.map((one) => `${one}[]`)]) {
       const { detail, errors } = isProblem(
@@ -154,11 +160,13 @@ await t.test('every route of the hub is in the table above', async (t) => {
     for (const method of methods.split(', '))
       if (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].includes(method)) served.push(`${method} ${path.join('')}`)
   }
-  const paths = served.map((route) =>
-    route
-      .replace(':topic', 'a')
-      .replace(/:(id|name)/, 'x')
-      .replace(':code', 'not-found'),
+  const paths = served.map(
+    (route) =>
+      route
+        .replace(':topic', 'a')
+        .replace(/:(id|name)/, 'x')
+        .replace(':code', 'not-found')
+        .replace(/ \/\*$/, ' /streams/*'), // the tree prints a wildcard without the path before it
   )
   const ofTheHub = paths.filter((route) => !/ \/(assets\/.*|.*\.(html|svg))?$/.test(route))
   t.strictSame([...new Set(ofTheHub)].sort(), listed.sort(), tree)

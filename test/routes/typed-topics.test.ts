@@ -54,6 +54,27 @@ await t.test('a publish over HTTP is refused with the path of each fault, and st
   t.equal((await app.hub.topic('orders.1')).events, 2, 'the first event, and the first line')
 })
 
+await t.test('a message of a finite topic is refused with the path of each fault, and stores nothing', async (t) => {
+  const { send } = await openApp(t, { schemas: schemaFile(t, SCHEMAS) })
+  const ask = (method: 'PUT' | 'POST' | 'GET', url: string, payload?: unknown, type = 'application/json') =>
+    send({
+      method,
+      url,
+      ...(payload !== undefined && { payload: JSON.stringify(payload), headers: { 'content-type': type } }),
+    })
+
+  const created = isProblem(t, await ask('PUT', '/streams/orders/1', [bad.data]), 400, 'schema-mismatch')
+  t.strictSame(created.errors, [{ path: '/0/total', message: 'must be number' }])
+  isProblem(t, await ask('GET', '/streams/orders/1'), 404, 'stream-not-found')
+
+  t.equal((await ask('PUT', '/streams/orders/1', [good.data])).statusCode, 201)
+  const appended = isProblem(t, await ask('POST', '/streams/orders/1', [good.data, bad.data]), 400, 'schema-mismatch')
+  t.strictSame(appended.errors, [{ path: '/1/total', message: 'must be number' }])
+  t.strictSame((await ask('GET', '/streams/orders/1')).json(), [good.data])
+
+  t.equal((await ask('PUT', '/streams/orders/2', 'a', 'text/plain')).statusCode, 201, 'texts have no schema')
+})
+
 await t.test('the code of an application is refused with a HubError that has the paths', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

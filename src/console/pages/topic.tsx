@@ -1,7 +1,7 @@
-/** The page of one topic: its events, its presence, a form that publishes, and the purge. */
+/** The page of one topic: its events, its presence, a form that publishes, its end if it is finite, and the purge. */
 import { useSignal } from '@preact/signals'
 import type { Static } from 'typebox'
-import type { Purged, TopicInfo } from '../../schemas/topic.js'
+import type { Purged, TopicDetails } from '../../schemas/topic.js'
 import { formatBytes, formatCount, formatNumber } from '../format.js'
 import { topicPath } from '../hub/address.js'
 import { call } from '../hub/api.js'
@@ -10,6 +10,7 @@ import { useResource } from '../hub/resource.js'
 import { Confirm } from '../parts/confirm.js'
 import { EventBrowser } from '../parts/event-browser.js'
 import { Figures } from '../parts/figures.js'
+import { FiniteCard } from '../parts/finite-card.js'
 import { Notice } from '../parts/notice.js'
 import { PresenceCard } from '../parts/presence-card.js'
 import { PublishForm } from '../parts/publish-form.js'
@@ -23,7 +24,7 @@ events.addEventListener('message', show) // events without a type
 events.addEventListener('created', show) // events of this type; add a line for each type`
 
 export function TopicPage({ topic }: { topic: string }) {
-  const { value, error, isForbidden, refresh } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)
+  const { value, error, isForbidden, refresh } = useResource<TopicDetails>(topicPath(topic), {}, INTERVAL)
   const isPurging = useSignal(false)
   const purged = useSignal<number | undefined>(undefined)
   /** A purged topic has another list of events. */
@@ -39,7 +40,7 @@ export function TopicPage({ topic }: { topic: string }) {
     <>
       <div class="title">
         <h1 class="name">{topic}</h1>
-        {isAdmin.value === true && (
+        {isAdmin.value === true && !info?.stream && (
           <button type="button" class="danger quiet" disabled={!info?.events} onClick={() => (isPurging.value = true)}>
             Purge…
           </button>
@@ -69,8 +70,9 @@ export function TopicPage({ topic }: { topic: string }) {
           ]}
         />
       )}
+      {info?.stream && <FiniteCard topic={topic} stream={info.stream} onChange={refresh} />}
       <EventBrowser key={generation.value} topic={topic}>
-        <PublishForm topic={topic} />
+        {!info?.stream && <PublishForm topic={topic} />}
         <PresenceCard topic={topic} />
       </EventBrowser>
       <TryIt title="subscribe" {...subscribing(topic, { replay: '10' }, SHOW_EVENTS)} />

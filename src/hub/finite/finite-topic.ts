@@ -102,14 +102,16 @@ export interface MessagePage {
 /** The operations on finite topics. */
 export interface FiniteTopics {
   /**
-   * Creates a finite topic, or finds one with the same configuration and the same state (open or ended).
+   * Creates a finite topic, or finds one with the same configuration and the same state (open or ended). A fork without
+   * a content type has that of its source, and one without `ttl` and `expiresAt` has the expiry of its source.
    * @param end the topic ends at once, after `messages`
-   * @throws HubError `stream-exists` if there is another one, also a deleted one with forks; `stream-not-found` or
-   *   `invalid-offset` for a fork
+   * @throws HubError `stream-exists` if there is another one, also a deleted one with forks; `stream-not-found`,
+   *   `fork-source-gone`, `content-type-mismatch` or `invalid-offset` for a fork; `invalid-stream` for a configuration;
+   *   `streams-full`, `stream-too-large`, `event-too-large`
    */
   create(
     topic: string,
-    config: FiniteConfig,
+    config: Omit<FiniteConfig, 'contentType'> & { contentType?: string | undefined },
     options?: { messages?: readonly Message[]; end?: 'done' | 'error' | undefined; createdBy?: string | undefined },
   ): Promise<{ topic: FiniteTopic; created: boolean }>
 
@@ -119,7 +121,8 @@ export interface FiniteTopics {
   /**
    * Appends messages, all or none. Appends of all processes happen one after the other.
    * @throws FiniteTopicError `stream-not-found`, `stream-gone`, `stream-closed`, `cancelled`, `content-type-mismatch`,
-   *   `order-regression`, `producer-fenced`, `producer-gap`, `invalid-producer`, `stream-too-large`
+   *   `order-regression`, `producer-fenced`, `producer-gap`, `invalid-producer`, `stream-too-large`,
+   *   `event-too-large`, `streams-full`
    */
   append(topic: string, request: AppendRequest): Promise<AppendAnswer>
 

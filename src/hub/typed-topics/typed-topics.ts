@@ -1,5 +1,5 @@
 /** Typed topics: the payload of an event must fit the JSON Schemas of all patterns that match its topic. */
-import type { CheckedEvent, NewEvent } from '../../model/event.js'
+import type { NewEvent } from '../../model/event.js'
 import { HubError, type EventFault } from '../../model/hub-error.js'
 import type { JsonSchema, PatternSchemas } from '../../model/json-schema.js'
 import { quote } from '../../model/quote.js'
@@ -17,6 +17,9 @@ interface TypedPattern {
   schema: Compiled | undefined
   types: ReadonlyMap<string, Compiled>
 }
+
+/** The parts of an event that schemas describe. */
+type TypedEvent = Pick<NewEvent, 'topic' | 'type' | 'kind' | 'payload'>
 
 export class TypedTopics {
   /** The schemas by pattern, for documentation. */
@@ -56,11 +59,11 @@ export class TypedTopics {
    * Checks an event.
    * @throws HubError `schema-mismatch`, with `errors`
    */
-  check(event: CheckedEvent): void {
+  check(event: TypedEvent): void {
     this.#index.each(event.topic, (typed) => this.#check(event, typed))
   }
 
-  #check(event: NewEvent, { pattern, schema, types }: TypedPattern): void {
+  #check(event: TypedEvent, { pattern, schema, types }: TypedPattern): void {
     const compiled = schema ?? (event.type === undefined ? undefined : types.get(event.type)) ?? types.get(OTHER_TYPES)
     if (!compiled) throw mismatch(pattern, [unknownType(event.type, [...types.keys()])])
     const member = { json: '/data', text: '/text', bytes: '/bytes' }[event.kind]

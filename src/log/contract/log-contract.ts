@@ -1,7 +1,9 @@
 /** The contract of logs: tests the promises of `EventLog`, and no property of a single kind of log. */
 import { append } from './append.js'
+import { conditionalAppend } from './conditional-append.js'
 import { changedClock } from './changed-clock.js'
 import { eventLoop } from './event-loop.js'
+import { finiteTopics } from './finite-topics.js'
 import { follow } from './follow.js'
 import { gaps } from './gaps.js'
 import { locateNewestEvents } from './locate-newest.js'
@@ -38,6 +40,7 @@ export interface ContractCase {
 const CASES: readonly Case[] = [
   ...append,
   ...follow,
+  ...about('a conditional append', conditionalAppend),
   ...about('publisher ids', publisherIds),
   ...about('reading', scan),
   ...about('locating the newest events', locateNewestEvents),
@@ -47,6 +50,7 @@ const CASES: readonly Case[] = [
   ...about('properties of topics', topicProperties),
   ...about('a purge', purge),
   ...about('retention', retention),
+  ...about('a finite topic', finiteTopics),
   ...about('a changed clock', changedClock),
   ...about('the maximum number of topics', topicLimit),
   ...about('a gap', gaps),

@@ -57,6 +57,49 @@ export const records: readonly Case[] = [
   },
 
   {
+    name: 'a record is swapped if it has the expected value',
+    async check(trial) {
+      const { log, clock } = await trial.start()
+      const { records } = log
+      equal(await records.swap('a', { n: 1 }, { n: 2 }), false)
+      equal(await records.get('a'), undefined)
+      equal(await records.swap('a', undefined, { n: 1, list: ['é'] }), true)
+      equal(await records.swap('a', undefined, 'other'), false)
+      equal(await records.swap('a', { n: 1 }, 'other'), false)
+      same(await records.get('a'), { n: 1, list: ['é'] })
+      equal(await records.swap('a', { n: 1, list: ['é'] }, 2), true)
+      same(await records.get('a'), 2)
+      equal(await records.swap('a', 2, undefined), true)
+      equal(await records.get('a'), undefined)
+      equal(await records.swap('a', undefined, undefined), true)
+      equal(await records.swap('a', undefined, 'again'), true)
+      await records.put('b', 1, { ttl: 1_000 })
+      clock.now += 1_000
+      equal(await records.swap('b', 1, 2), false, 'the record has expired')
+      equal(await records.swap('b', undefined, 2), true)
+      clock.now += 1e9
+      equal(await records.get('b'), 2, 'a swapped record never expires')
+      await rejects(records.swap('é'.repeat(513), undefined, 1), RangeError)
+    },
+  },
+
+  {
+    name: 'one of several swaps at the same time succeeds',
+    async check(trial) {
+      const { log } = await trial.start()
+      const changes: unknown[] = []
+      await log.records.watch('', ({ value }) => changes.push(value))
+      for (let round = 0, before: unknown = undefined; round < 3; round++) {
+        const swaps = Array.from({ length: 8 }, (_, n) => log.records.swap('a', before, [round, n]))
+        const won = (await Promise.all(swaps)).flatMap((isSwapped, n) => (isSwapped ? [n] : []))
+        equal(won.length, 1)
+        same(changes, [...changes.slice(0, round), [round, won[0]]])
+        before = changes.at(-1)
+      }
+    },
+  },
+
+  {
     name: 'a key has at most 1,024 bytes',
     async check(trial) {
       const { log } = await trial.start()

@@ -1,6 +1,6 @@
 /** Appends that wait for a transaction. */
 import { lengthOf, type NewEvent } from '../../model/event.js'
-import type { Appended } from '../log.js'
+import type { Appended, Expected } from '../log.js'
 import type { Origin } from './answers.js'
 
 /** The size at which a group takes no further append: writing a group blocks the event loop. */
@@ -9,6 +9,8 @@ const GROUP_CHARACTERS = 8 * 1024 * 1024
 
 export interface PendingAppend {
   events: readonly NewEvent[]
+  /** As `AppendOptions.expected`. */
+  expected?: Expected | undefined
   /** The other process that requested the append. */
   origin?: Origin | undefined
   resolve: (appended: Appended[]) => void

@@ -63,6 +63,12 @@ export class Change implements StateUpdate {
     return topic !== undefined && topic.events > 0
   }
 
+  /** Returns the newest sequence of a topic; 0: it has no events. */
+  newest(name: string): number {
+    const topic = this.#topics.get(name) ?? this.#state.topics.get(name)
+    return topic && topic.events > 0 ? topic.newest : 0
+  }
+
   /**
    * Counts an event that was added to the events table.
    * @param size the space that the event takes in the file, in bytes

@@ -1,8 +1,10 @@
 /** Appends events within a transaction: checks limits and publisher ids, and writes rows. */
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { HubError } from '../../model/hub-error.js'
-import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Retention } from '../log.js'
+import { conflict } from '../finite-names.js'
+import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Expected, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { PendingAppend } from './append-queue.js'
 import type { Change } from './change.js'
 import type { Work } from './pages.js'
 import { ATTRIBUTES_LENGTH, HEADER, ownPagesOf, toStored } from './rows.js'
@@ -53,14 +55,26 @@ export class EventAppender {
    * Appends events, all or none.
    * @param time the time of the events, in milliseconds of the wall clock
    * @param stored receives the events that were stored
-   * @returns an error, with nothing changed, if the events exceed the limit of topics or publisher ids
+   * @returns an error, with nothing changed, if the condition is not met, if a finite topic takes no such append, or if
+   *   the events exceed the limit of topics or publisher ids
    */
-  append(change: Change, events: readonly NewEvent[], time: number, stored: StoredEvent[]): Appended[] | HubError {
+  append(
+    change: Change,
+    { events, expected }: Pick<PendingAppend, 'events' | 'expected'>,
+    time: number,
+    stored: StoredEvent[],
+  ): Appended[] | HubError {
     return (
+      (expected ? this.#conflict(change, expected) : this.#state.finite.refusal(events)) ??
       this.#refusalOfIds(events) ??
       this.#refusalOfTopics(change, events) ??
       events.map((event) => this.#append(change, event, time, stored))
     )
+  }
+
+  #conflict(change: Change, expected: Expected): HubError | undefined {
+    const newest = change.newest(expected.topic)
+    return newest === expected.sequence ? undefined : conflict(expected, newest)
   }
 
   /** Refuses new publisher ids if the ids of removed events, kept until their window ends, take too much space. */

@@ -51,9 +51,10 @@ export class ExcessEvents {
   /** Updates the excess of a topic that has changed. Only indexed events can be trimmed. */
   noticed(topic: Topic): void {
     this.#noticeExcess(topic.name, this.of(topic))
-    if (topic.recent.length > 0 && topic.events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
+    const events = this.#state.finite.has(topic.name) ? 0 : topic.events
+    if (topic.recent.length > 0 && events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
     else this.#overfull.delete(topic.name)
-    if (topic.events > BEHIND_EVENTS + 2 * this.#retention.events) this.#behind.add(topic.name)
+    if (events > BEHIND_EVENTS + 2 * this.#retention.events) this.#behind.add(topic.name)
     else this.#behind.delete(topic.name)
   }
 
@@ -96,7 +97,8 @@ export class ExcessEvents {
   }
 
   /** Returns the part of a topic's excess that can be trimmed: the part that is in the index. */
-  of({ events, recent }: Topic): number {
+  of({ name, events, recent }: Topic): number {
+    if (this.#state.finite.has(name)) return 0
     return Math.min(events - this.#retention.events, events - recent.length)
   }
 

@@ -49,6 +49,12 @@ export class FileRecords implements KeyValue {
     return this.#role().putRecord(key, copy, options)
   }
 
+  async swap(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    requireKey(key)
+    const copy = value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
+    return this.#role().swapRecord(key, expected, copy)
+  }
+
   async delete(key: string): Promise<void> {
     return this.#role().deleteRecord(key)
   }

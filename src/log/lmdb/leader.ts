@@ -4,7 +4,7 @@
  */
 import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
-import type { Appended, LogDelta, PutOptions, Retention } from '../log.js'
+import type { Appended, AppendOptions, LogDelta, PutOptions, Retention } from '../log.js'
 import type { TimeSource } from '../steady-clock.js'
 import type { TransactionFigures } from '../transaction-figures.js'
 import { Answers } from './answers.js'
@@ -117,12 +117,16 @@ export class Leader implements Role {
     return this.#writer.failure
   }
 
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    return this.#writer.append(events)
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]> {
+    return this.#writer.append(events, options)
   }
 
   putRecord(key: string, value: unknown, options: PutOptions): Promise<void> {
     return this.#records.put(key, value, options)
+  }
+
+  swapRecord(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    return this.#records.swap(key, expected, value)
   }
 
   deleteRecord(key: string): Promise<void> {

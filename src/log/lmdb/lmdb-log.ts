@@ -11,6 +11,7 @@ import {
   NO_RECORDS,
   NO_TRIMS,
   type Appended,
+  type AppendOptions,
   type ApplyDelta,
   type Beginning,
   type EventLog,
@@ -267,8 +268,8 @@ export class FileLog implements EventLog {
     await this.records.resync()
   }
 
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    return this.#member.append(events)
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]> {
+    return this.#member.append(events, options)
   }
 
   async follow(apply: ApplyDelta): Promise<Following> {

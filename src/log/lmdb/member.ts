@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { NewEvent } from '../../model/event.js'
 import { HubError } from '../../model/hub-error.js'
 import { monotonicNow } from '../../model/clock.js'
-import type { Appended, LogDelta, PutOptions } from '../log.js'
+import type { Appended, AppendOptions, LogDelta, PutOptions } from '../log.js'
 import { fromAnswer } from './answers.js'
 import { prepareFolder, Leader, type LeaderOptions, type OwnedFolder } from './leader.js'
 import { FolderLock, type OwnerSocket } from './lock.js'
@@ -126,14 +126,22 @@ export class Member implements Role {
     return this.#leader ? this.#leader.failure : this.#failure
   }
 
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    if (this.#leader) return this.#leader.append(events)
-    return this.#write({ append: events }).then((answer) => fromAnswer(answer as number[]))
+  append(events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended[]> {
+    if (this.#leader) return this.#leader.append(events, options)
+    const { expected } = options
+    return this.#write(expected ? { append: events, expected } : { append: events }).then((answer) =>
+      fromAnswer(answer as number[]),
+    )
   }
 
   async putRecord(key: string, value: unknown, options: PutOptions): Promise<void> {
     if (this.#leader) return this.#leader.putRecord(key, value, options)
     await this.#write({ put: [key, value, options.ttl] })
+  }
+
+  async swapRecord(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    if (this.#leader) return this.#leader.swapRecord(key, expected, value)
+    return Boolean(await this.#write({ swap: key, expected, value }))
   }
 
   async deleteRecord(key: string): Promise<void> {
@@ -230,6 +238,7 @@ export class Member implements Role {
       catchUp,
       onChange: (change) => {
         const trims = this.#state.apply(toUpdate(this.#state, change))
+        if (change.records) this.#state.finite.changed(change.records)
         const delta: LogDelta = { events: change.events, trims, records: change.records ?? [] }
         if (delta.events.length + trims.length + delta.records.length > 0) onDelta(delta)
       },

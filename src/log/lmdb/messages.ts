@@ -1,22 +1,28 @@
 /** The messages between the leader of a folder and its replicas. */
 import type { NewEvent } from '../../model/event.js'
 import type { HubErrorCode } from '../../model/hub-error.js'
+import type { Expected } from '../log.js'
 import type { ReplicatedChange } from './replicated-change.js'
 
 /** The version of the messages. Processes with different versions do not share a folder. */
-export const VERSION = 1
+export const VERSION = 2
 
 /** A write that a replica requests. */
 export type WriteRequest =
-  | { readonly append: readonly NewEvent[] }
+  | { readonly append: readonly NewEvent[]; readonly expected?: Expected | undefined }
+  /** Without an expected or a new value: there is, or will be, no record. */
+  | { readonly swap: string; readonly expected?: unknown; readonly value?: unknown }
   | { readonly put: readonly [key: string, value: unknown, ttl: number | undefined] }
   | { readonly delete: string }
   | { readonly purge: string }
   /** Nothing: the answer follows every earlier transaction. */
   | { readonly catchUp: true }
 
-/** The result of a write: the numbers of `toAnswer` for an append, the number of removed events for a purge. */
-export type WriteResult = readonly number[] | number | undefined
+/**
+ * The result of a write: the numbers of `toAnswer` for an append, the number of removed events for a purge, and whether
+ * a record was swapped.
+ */
+export type WriteResult = readonly number[] | number | boolean | undefined
 
 /** The error of a refused write. */
 export interface Refusal {

@@ -33,6 +33,22 @@ export class RecordWriter {
     }, bytes)
   }
 
+  /** As `KeyValue.swap`. */
+  async swap(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    const bytes = Buffer.byteLength(JSON.stringify(value ?? null)) + Buffer.byteLength(key)
+    const wanted = JSON.stringify(expected)
+    let isSwapped = false
+    await this.#writer.change(() => {
+      isSwapped = JSON.stringify(this.#valueOf(key)) === wanted
+      if (!isSwapped) return undefined
+      if (value === undefined) return this.#remove(key)
+      this.#forgetEnd(key)
+      this.#tables.records.putSync(key, [value] satisfies RecordRow)
+      return { key, value }
+    }, bytes)
+    return isSwapped
+  }
+
   delete(key: string): Promise<void> {
     return this.#writer.change(() => this.#remove(key), 0)
   }
@@ -67,6 +83,14 @@ export class RecordWriter {
   #forgetEnd(key: string): void {
     const until = this.#untilOf(key)
     if (until !== undefined) this.#tables.recordEnds.removeSync([until, key])
+  }
+
+  /** Returns the value of a record; `undefined`: there is none, or it has expired. */
+  #valueOf(key: string): unknown {
+    const row = this.#tables.records.get(key)
+    if (!Array.isArray(row)) return row
+    const [value, until = Infinity] = row as RecordRow
+    return until > this.#now() ? value : undefined
   }
 
   /** Returns the time when a record expires; `undefined` if it never does, or is damaged. */

@@ -181,7 +181,10 @@ export class Replicas {
           'The write was sent to a process that has ended, and may have been stored. Publish the event again with the same "id".',
         )
     }
-    if ('append' in request) return toAnswer(await writer.append(request.append, { node, number, done }))
+    if ('append' in request) {
+      const { append, expected } = request
+      return toAnswer(await writer.append(append, { expected }, { node, number, done }))
+    }
     return perform(this.#source.role, request)
   }
 
@@ -203,7 +206,8 @@ export class Replicas {
 
 /** Performs a write of a replica. */
 export async function perform(role: Role, request: WriteRequest): Promise<WriteResult> {
-  if ('append' in request) return toAnswer(await role.append(request.append))
+  if ('append' in request) return toAnswer(await role.append(request.append, { expected: request.expected }))
+  if ('swap' in request) return role.swapRecord(request.swap, request.expected, request.value)
   if ('purge' in request) return role.purge(request.purge)
   if ('catchUp' in request) return undefined
   if ('delete' in request) await role.deleteRecord(request.delete)

@@ -3,15 +3,17 @@
  * transactions to their state, and read the tables themselves.
  */
 import type { NewEvent } from '../../model/event.js'
-import type { Appended, PutOptions } from '../log.js'
+import type { Appended, AppendOptions, PutOptions } from '../log.js'
 
 export interface Role {
   /** As `LogView.failure`. */
   readonly failure: Error | undefined
   /** As `EventLog.append`. */
-  append(events: readonly NewEvent[]): Promise<Appended[]>
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]>
   /** As `KeyValue.put`. The caller must not change `value` later. */
   putRecord(key: string, value: unknown, options: PutOptions): Promise<void>
+  /** As `KeyValue.swap`. The caller must not change the values later. */
+  swapRecord(key: string, expected: unknown, value: unknown): Promise<boolean>
   /** As `KeyValue.delete`. */
   deleteRecord(key: string): Promise<void>
   /** As `EventLog.purge`. */

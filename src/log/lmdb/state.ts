@@ -1,7 +1,8 @@
 /** The state of an LMDB log in memory: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
+import { FiniteNames } from '../finite-names.js'
 import { TopicTree } from '../topic-tree.js'
-import { NO_TRIMS, type Trim } from '../log.js'
+import { FINITE_PREFIX, NO_TRIMS, type Trim } from '../log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
 import { StoreError } from './store-error.js'
@@ -46,6 +47,8 @@ export class State implements TrimHistory {
   /** The newest damaged event of an unknown topic: every subscriber with an older cursor gets a gap notice. */
   lost = 0
   topics = new Map<string, Topic>()
+  /** The topics whose events are not trimmed. */
+  finite = new FiniteNames()
   /** The number of transactions that have changed records. */
   recordChanges: number
   /** The estimated space of publisher ids whose events were removed, in bytes. */
@@ -77,6 +80,7 @@ export class State implements TrimHistory {
       throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
     if (countOf(records.getKeys()) !== entriesOf(records))
       throw new StoreError('Records are missing, such as revocations: their table is damaged.')
+    this.finite.read(records.getKeys({ start: FINITE_PREFIX, end: `${FINITE_PREFIX}\uffff` }))
     let found = 0
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
@@ -190,6 +194,8 @@ export class State implements TrimHistory {
     this.marks = now.marks
     this.topics = now.topics
     this.names = now.names
+    now.finite.removals += this.finite.removals + 1
+    this.finite = now.finite
     this.lost = Math.max(this.lost, now.lost)
     this.recordChanges = now.recordChanges
     return trims

@@ -81,7 +81,7 @@ export class TransactionBody {
     const change = new Change(this.#state, this.#tables)
     const time = this.#clock.stamp(change.totals.head)
     const stored: StoredEvent[] = []
-    const appended = appends.map(({ events }) => this.#appender.append(change, events, time, stored))
+    const appended = appends.map((append) => this.#appender.append(change, append, time, stored))
     const answered: OriginResult[] = []
     for (const [index, { origin }] of appends.entries()) {
       const result = appended[index]!

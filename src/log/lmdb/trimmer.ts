@@ -25,6 +25,10 @@ export class Trimmer {
   readonly #orphanIds: OrphanIds
   /** The bytes of events that may be kept. */
   #limit: number
+  /** Every event before this sequence belongs to a finite topic, as long as `finite.removals` has this value. */
+  #passed = { sequence: 0, removals: 0 }
+  /** The head at which all retained events belonged to finite topics. */
+  #finiteOnlyAt = -1
   #hasOld = false
   #hasOrphans = false
   #hasForgettable = false
@@ -63,7 +67,7 @@ export class Trimmer {
 
   #lookAtOldest(): void {
     const { events, orphanIds, emptied } = this.#tables
-    const [oldest] = events.keys({ limit: 1 })
+    const oldest = this.#oldest()
     const [orphan] = orphanIds.getKeys({ limit: 1 })
     this.#hasOld =
       oldest !== undefined &&
@@ -104,7 +108,19 @@ export class Trimmer {
 
   /** Whether the log has more bytes than may be kept. */
   get isTooLarge(): boolean {
-    return this.#state.totals.bytes > this.#limit
+    return this.#state.totals.bytes > this.#limit && this.#finiteOnlyAt !== this.#state.totals.head
+  }
+
+  /** Returns the sequence of the oldest event that may be trimmed. */
+  #oldest(): number | undefined {
+    const { finite } = this.#state
+    if (this.#passed.removals !== finite.removals) this.#passed = { sequence: 0, removals: finite.removals }
+    for (const sequence of this.#tables.events.keys({ start: this.#passed.sequence })) {
+      const topic = this.#tables.events.view(sequence)?.topic
+      if (topic === undefined || !finite.has(topic)) return sequence
+      this.#passed.sequence = sequence + 1
+    }
+    return undefined
   }
 
   /**
@@ -164,10 +180,14 @@ export class Trimmer {
   #trimOldest(change: Change, limit: number): number {
     const { events, index } = this.#tables
     const due: [sequence: number, topic: string | undefined][] = []
+    const { finite } = this.#state
     let { bytes } = change.totals
-    for (const sequence of events.keys()) {
+    const start = this.#oldest()
+    if (start === undefined) this.#finiteOnlyAt = this.#state.totals.head
+    for (const sequence of start === undefined ? [] : events.keys({ start })) {
       if (due.length >= limit || !(sequence <= this.#state.totals.indexed)) break
       const event = events.view(sequence)
+      if (event && finite.has(event.topic)) continue
       if (event && !this.#isOld(sequence, event.time) && bytes <= this.#limit) break
       due.push([sequence, event?.topic ?? this.#topicOf(sequence)])
       if (event) bytes -= events.size

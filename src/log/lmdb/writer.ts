@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../model/hub-error.js'
 import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
-import type { Appended, LogDelta, RecordChange, Retention } from '../log.js'
+import type { Appended, AppendOptions, LogDelta, RecordChange, Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { TransactionFigures } from '../transaction-figures.js'
 import type { Answers, Origin } from './answers.js'
@@ -54,6 +54,7 @@ export interface WriterOptions {
 
 export class Writer {
   readonly #tables: Tables
+  readonly #state: State
   readonly #trimmer: Trimmer
   readonly #options: WriterOptions
   readonly #body: TransactionBody
@@ -74,6 +75,7 @@ export class Writer {
 
   constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
     this.#tables = tables
+    this.#state = state
     this.#trimmer = trimmer
     this.#options = options
     this.#index = new IndexSchedule(state)
@@ -92,12 +94,12 @@ export class Writer {
 
   /**
    * @param origin the other process that requested the append
-   * @throws HubError `log-unavailable`, with nothing stored
+   * @throws HubError `log-unavailable`, with nothing stored, and those of the appender
    */
-  append(events: readonly NewEvent[], origin?: Origin): Promise<Appended[]> {
+  append(events: readonly NewEvent[], { expected }: AppendOptions = {}, origin?: Origin): Promise<Appended[]> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#appends.push({ events, origin, resolve, reject })
+      this.#appends.push({ events, expected, origin, resolve, reject })
       this.#start()
     })
   }
@@ -250,6 +252,7 @@ export class Writer {
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
     const { trims, purged } = outcome.apply()
+    this.#state.finite.changed(outcome.records)
     this.#options.onCommit(outcome.replicate)
     this.#tell({ events: outcome.stored, trims, records: outcome.records })
     const lostMeanwhile = lock.look()

@@ -9,9 +9,11 @@ import {
   tooManyIds,
   tooManyTopics,
   type Appended,
+  type AppendOptions,
   type ApplyDelta,
   type Beginning,
   type EventLog,
+  type Expected,
   type Following,
   type Located,
   type LogStats,
@@ -26,6 +28,7 @@ import {
   type TopicsOptions,
   type TopicsPage,
 } from '../log.js'
+import { conflict } from '../finite-names.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
@@ -58,16 +61,17 @@ export class MemoryLog implements EventLog {
     this.#maxTopics = retention.topics ?? Infinity
     const source = timeFrom(now, elapsed)
     this.#clock = new SteadyClock(source)
-    this.records = new MemoryRecords(
-      (change) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records: [change] }),
-      source.now,
-    )
+    this.records = new MemoryRecords((change) => {
+      this.#retained.finite.changed([change])
+      this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records: [change] })
+    }, source.now)
     this.#trimmer = new MemoryTrimmer(this.#retained, this.#ids, this.#clock, retention, () => this.#tell(NO_EVENTS))
     this.#reader = new MemoryReader(this.#retained, this.#trimmer.history)
     this.view = new MemoryView(this.#retained, this.#trimmer.history)
   }
 
-  async append(events: readonly NewEvent[]): Promise<Appended[]> {
+  async append(events: readonly NewEvent[], { expected }: AppendOptions = {}): Promise<Appended[]> {
+    this.#requireExpected(events, expected)
     this.#requireTopics(events)
     this.#requireRoomForIds(events)
     const time = this.#clock.stamp(this.#retained.head)
@@ -142,6 +146,17 @@ export class MemoryLog implements EventLog {
   #tell(events: readonly StoredEvent[]): void {
     const trims = this.#trimmer.history.take()
     if (events.length + trims.length > 0) this.#followers.tell({ events, trims, records: NO_RECORDS })
+  }
+
+  /** @throws HubError `finite-topic`, `append-conflict` */
+  #requireExpected(events: readonly NewEvent[], expected: Expected | undefined): void {
+    if (!expected) {
+      const refusal = this.#retained.finite.refusal(events)
+      if (refusal) throw refusal
+      return
+    }
+    const newest = this.#retained.get(expected.topic)?.events.newest?.sequence ?? 0
+    if (newest !== expected.sequence) throw conflict(expected, newest)
   }
 
   /**

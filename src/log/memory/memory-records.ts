@@ -56,6 +56,16 @@ export class MemoryRecords implements KeyValue {
     this.#tell({ key, value: JSON.parse(json) })
   }
 
+  async swap(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    requireKey(key)
+    const record = this.#records.get(key)
+    const current = record && this.#isThere(record) ? record.json : undefined
+    if (current !== JSON.stringify(expected)) return false
+    if (value !== undefined) await this.put(key, value)
+    else await this.delete(key)
+    return true
+  }
+
   async delete(key: string): Promise<void> {
     if (!this.#records.delete(key)) return
     this.#ending.delete(key)

@@ -58,20 +58,24 @@ export class MemoryTrimmer {
     return this.#ids.orphanBytes <= IDS_PART * this.#room
   }
 
-  /** Trims the oldest event of a topic that has too many events. */
+  /**
+   * Trims a topic that has too many events: at most two, so that an append never waits long. A topic that was finite
+   * may have many.
+   */
   trimTopic(topic: TopicLog): void {
-    if (topic.events.length > this.#retention.events) this.#trimOne(topic)
+    const { length } = topic.events
+    if (length <= this.#retention.events || this.#retained.finite.has(topic.name)) return
+    this.#trimOne(topic)
+    if (length > this.#retention.events + 1) this.#trimOne(topic)
   }
 
   /** Trims the oldest events until the log, with its data besides the events, takes no more than the maximum bytes. */
   trimBytes(): void {
-    const { order } = this.#retained
-    for (
-      let { oldest } = order;
-      oldest && this.#retained.bytes + this.#beside > this.#retention.bytes;
-      { oldest } = order
-    ) {
-      this.#trimOne(this.#retained.get(oldest.topic)!)
+    const retained = this.#retained
+    while (retained.bytes + this.#beside > this.#retention.bytes) {
+      const { oldest } = retained
+      if (!oldest) return
+      this.#trimOne(retained.get(oldest.topic)!)
     }
   }
 
@@ -87,11 +91,11 @@ export class MemoryTrimmer {
   }
 
   #trimOld(): boolean {
-    const { order } = this.#retained
+    const retained = this.#retained
     let steps = 0
-    for (let { oldest } = order; oldest && this.#isTooOld(oldest); { oldest } = order) {
+    for (let { oldest } = retained; oldest && this.#isTooOld(oldest); { oldest } = retained) {
       if (++steps > TRIM_STEP) return true
-      this.#trimOne(this.#retained.get(oldest.topic)!)
+      this.#trimOne(retained.get(oldest.topic)!)
     }
     while (this.#ids.forgetOne(this.#clock.time)) if (++steps > TRIM_STEP) return true
     return false

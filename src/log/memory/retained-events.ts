@@ -3,6 +3,7 @@ import type { Work } from '../../event-loop/time-slice.js'
 import type { Selection } from '../../model/selection.js'
 import { Smallest } from '../../model/smallest.js'
 import type { LogStats, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import { FiniteNames } from '../finite-names.js'
 import { BRANCH_SIZE, TopicTree } from '../topic-tree.js'
 import type { Trimmed } from '../trim-marks.js'
 import { EventOrder } from './event-order.js'
@@ -20,6 +21,10 @@ export interface TopicLog extends Trimmed {
 
 export class RetainedEvents implements Walkable {
   readonly order = new EventOrder()
+  /** The topics whose events are not trimmed. */
+  readonly finite: FiniteNames
+  /** Every event up to this sequence belongs to a finite topic, as long as `finite.removals` has this value. */
+  #passed = { sequence: 0, removals: 0 }
   #head = 0
   #bytes = 0
   readonly #topics = new Map<string, TopicLog>()
@@ -27,7 +32,8 @@ export class RetainedEvents implements Walkable {
   readonly #topicSize: (name: string) => number
 
   /** @param sizeOf returns the bytes of a topic besides its events */
-  constructor(sizeOf = topicSize) {
+  constructor(sizeOf = topicSize, finite = new FiniteNames()) {
+    this.finite = finite
     this.#topicSize = sizeOf
   }
 
@@ -49,6 +55,16 @@ export class RetainedEvents implements Walkable {
   /** The bytes of the tree of topic names. */
   get treeBytes(): number {
     return this.#tree.branches * BRANCH_SIZE
+  }
+
+  /** The oldest event that may be trimmed. */
+  get oldest(): KeptEvent | undefined {
+    const { order, finite } = this
+    if (this.#passed.removals !== finite.removals) this.#passed = { sequence: 0, removals: finite.removals }
+    const passed = this.#passed
+    let event = passed.sequence === 0 ? order.oldest : order.after(passed.sequence)
+    for (; event && finite.has(event.topic); event = order.after(event.sequence)) passed.sequence = event.sequence
+    return event
   }
 
   /** Returns the names of the topics with events. */

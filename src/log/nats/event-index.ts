@@ -6,6 +6,7 @@
  */
 import type { StoredEvent } from '../../model/event.js'
 import type { Retention, Trim } from '../log.js'
+import type { FiniteNames } from '../finite-names.js'
 import type { KeptEvent } from '../memory/kept-event.js'
 import { EventQueue } from '../memory/event-queue.js'
 import { MemoryTrims } from '../memory/memory-trims.js'
@@ -49,15 +50,20 @@ class IndexedEvent implements KeptEvent {
 const MARKS_BYTES = 64 * 1024 * 1024
 
 export class EventIndex {
-  readonly retained = new RetainedEvents(() => 0)
-  readonly history = new MemoryTrims(this.retained, MARKS_BYTES)
+  readonly retained: RetainedEvents
+  readonly history: MemoryTrims
   readonly times: TimeIndex
   /** Every event up to this sequence is in the index, or has been trimmed. */
   head: number
   readonly #limits: Pick<Retention, 'events' | 'bytes'>
 
-  /** @param trimmed the newest sequence that has been trimmed from the beginning of the stream; 0: none */
-  constructor(limits: Pick<Retention, 'events' | 'bytes'>, trimmed: number) {
+  /**
+   * @param trimmed the newest sequence that has been trimmed from the beginning of the stream; 0: none
+   * @param finite the topics whose events are not trimmed
+   */
+  constructor(limits: Pick<Retention, 'events' | 'bytes'>, trimmed: number, finite?: FiniteNames) {
+    this.retained = new RetainedEvents(() => 0, finite)
+    this.history = new MemoryTrims(this.retained, MARKS_BYTES)
     this.#limits = limits
     this.head = trimmed
     this.history.forgotten = { trimmed, trimmedAt: 0 }
@@ -72,10 +78,12 @@ export class EventIndex {
     this.retained.push(topic, new IndexedEvent(entry, topic.name))
     this.head = sequence
     this.times.note(sequence, time)
-    if (topic.events.length > this.#limits.events) this.#trimOne(topic)
-    const { order } = this.retained
-    for (let { oldest } = order; oldest && this.retained.bytes > this.#limits.bytes; { oldest } = order)
+    this.#trimExcess(topic)
+    while (this.retained.bytes > this.#limits.bytes) {
+      const { oldest } = this.retained
+      if (!oldest) return
       this.#trimOne(this.retained.get(oldest.topic)!)
+    }
   }
 
   /** Whether an event is retained. */
@@ -136,6 +144,14 @@ export class EventIndex {
   /** Returns the trims since the last call. */
   takeTrims(): readonly Trim[] {
     return this.history.take()
+  }
+
+  /** Trims a topic that has too many events: at most two at a time. A topic that was finite may have many. */
+  #trimExcess(topic: TopicLog): void {
+    const excess = topic.events.length - this.#limits.events
+    if (excess <= 0 || this.retained.finite.has(topic.name)) return
+    this.#trimOne(topic)
+    if (excess > 1) this.#trimOne(topic)
   }
 
   /** Returns a topic with events, or adds it before its first event. */

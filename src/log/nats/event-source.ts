@@ -1,6 +1,7 @@
 /** Reads the payloads of indexed events from the stream. */
 import type { ScannedEvent } from '../../model/event.js'
 import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/transport-node'
+import type { FiniteNames } from '../finite-names.js'
 import type { KeptEvent } from '../memory/kept-event.js'
 import type { DirectGet, ReadMessage } from './direct-get.js'
 import type { JetStream, RawMessage } from './jetstream.js'
@@ -17,8 +18,10 @@ export class EventSource {
   readonly #direct: DirectGet
   readonly #stream: string
   readonly #subjects: Subjects
+  readonly #finite: FiniteNames
 
-  constructor(jetstream: JetStream, direct: DirectGet, stream: string, subjects: Subjects) {
+  constructor(jetstream: JetStream, direct: DirectGet, stream: string, subjects: Subjects, finite: FiniteNames) {
+    this.#finite = finite
     this.#jetstream = jetstream
     this.#direct = direct
     this.#stream = stream
@@ -78,7 +81,8 @@ export class EventSource {
     if (wanted.length < 2) return wanted
     const { topic } = wanted[0]!
     const isOneTopic = wanted.every((event) => event.topic === topic)
-    const filter = isOneTopic ? this.#subjects.of(topic) : this.#subjects.all
+    const ofTopic = this.#finite.has(topic) ? this.#subjects.ofFinite(topic) : this.#subjects.of(topic)
+    const filter = isOneTopic ? ofTopic : this.#subjects.all
     let left = wanted
     for (let pieces = 0; pieces < MAX_PIECES && left.length > 1; pieces++) {
       const first = left[0]!.sequence

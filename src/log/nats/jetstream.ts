@@ -82,6 +82,8 @@ export const CONSUMER_NOT_FOUND = 10_014
 export const STREAM_NOT_FOUND = 10_059
 export const NO_MESSAGE = 10_037
 export const STREAM_EXISTS = 10_058
+/** The newest message of a subject has another sequence than the expected one. */
+export const OTHER_LAST_SEQUENCE = 10_071
 export const DUPLICATE_IN_BATCH = 10_201
 
 /** Returns the answer of JetStream to a request. */
@@ -123,6 +125,11 @@ export class JetStream {
   /** Returns a message, as the leader of the stream knows it; `undefined`: there is none. */
   message(stream: string, seq: number): Promise<RawMessage | undefined> {
     return this.#messageOf(stream, { seq })
+  }
+
+  /** Returns the newest message with a subject, as the leader of the stream knows it; `undefined`: there is none. */
+  lastMessage(stream: string, subject: string): Promise<RawMessage | undefined> {
+    return this.#messageOf(stream, { last_by_subj: subject })
   }
 
   async #messageOf(stream: string, wanted: object): Promise<RawMessage | undefined> {

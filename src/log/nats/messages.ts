@@ -33,6 +33,8 @@ const ATTRIBUTES = 'Fanfare-Attributes'
 const MESSAGE_ID = 'Nats-Msg-Id'
 const LAST_ID = 'Nats-Expected-Last-Msg-Id'
 const MESSAGE_SIZE = 'Nats-Msg-Size'
+const LAST_SEQUENCE = 'Nats-Expected-Last-Subject-Sequence'
+const LAST_SUBJECT = 'Nats-Expected-Last-Subject-Sequence-Subject'
 const BATCH = 'Nats-Batch-Id'
 const BATCH_SEQUENCE = 'Nats-Batch-Sequence'
 const BATCH_COMMIT = 'Nats-Batch-Commit'
@@ -59,8 +61,18 @@ export class Subjects {
     return this.#prefix + topic
   }
 
+  /**
+   * Returns a subject of a finite topic, which has several: JetStream keeps a limited number of messages of each
+   * subject. No topic begins with `$f`.
+   * @param part the number of the subject; default: the pattern of all
+   */
+  ofFinite(topic: string, part: number | '*' = '*'): string {
+    return `${this.#prefix}$f.${part}.${topic}`
+  }
+
   topicOf(subject: string): string {
-    return subject.slice(this.#prefix.length)
+    const topic = subject.slice(this.#prefix.length)
+    return topic.startsWith('$f.') ? topic.slice(topic.indexOf('.', '$f.'.length) + 1) : topic
   }
 }
 
@@ -94,6 +106,12 @@ export function sizeOf({ headers: fields, payload }: EventMessage): number {
   let size = HEADER_LINES + Buffer.byteLength(payload)
   for (const [name, [value = '']] of fields) size += name.length + Buffer.byteLength(value) + SEPARATORS
   return size
+}
+
+/** Makes JetStream refuse a message unless the newest message of a subject or pattern has a sequence. */
+export function expectLast({ headers }: EventMessage, subject: string, sequence: number): void {
+  headers.set(LAST_SEQUENCE, String(sequence))
+  headers.set(LAST_SUBJECT, subject)
 }
 
 /** Makes a message a part of an atomic batch. */

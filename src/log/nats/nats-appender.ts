@@ -5,11 +5,22 @@ import type { NatsLink } from '../../nats/nats-link.js'
 import { monotonicNow } from '../../model/clock.js'
 import { lengthOf, type NewEvent } from '../../model/event.js'
 import { HubError } from '../../model/hub-error.js'
-import { tooManyTopics, type Appended } from '../log.js'
+import { conflict } from '../finite-names.js'
+import { tooManyTopics, type Appended, type AppendOptions, type Expected } from '../log.js'
 import type { RetainedEvents } from '../memory/retained-events.js'
 import { unavailable, within } from './calls.js'
-import { answerOf, DUPLICATE_IN_BATCH, JetStreamError } from './jetstream.js'
-import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage, type Subjects } from './messages.js'
+import { answerOf, DUPLICATE_IN_BATCH, JetStreamError, OTHER_LAST_SEQUENCE } from './jetstream.js'
+import {
+  addToBatch,
+  expectLast,
+  messageId,
+  sizeOf,
+  toMessage,
+  toQuestion,
+  type EventMessage,
+  type Subjects,
+} from './messages.js'
+import { SPARE_EVENTS } from './stream-config.js'
 import { NoResponderError, type Requests } from './requests.js'
 import type { RecentIds } from './recent-ids.js'
 
@@ -21,6 +32,8 @@ const RETRY = 50
 const MAX_BATCHES = 8
 /** The maximum number of events of an atomic batch. */
 const BATCH_EVENTS = 1_000
+/** The maximum number of events of a subject of a finite topic. JetStream keeps more of each subject. */
+const PART_EVENTS = SPARE_EVENTS
 
 /** The maximum sizes, in bytes: of a UTF-16 code unit in UTF-8, of the headers of an event, and of those of a batch. */
 const UTF8_MOST = 3
@@ -62,6 +75,11 @@ export interface NatsAppenderOptions {
   reach: (sequence: number) => Promise<void>
 }
 
+/** The condition of a batch. `start`: the number of events of the append in earlier batches. */
+interface Condition extends Expected {
+  start: number
+}
+
 /** The answer of JetStream to a message or a batch. */
 interface Ack {
   /** The sequence of the last event. */
@@ -83,8 +101,8 @@ export class NatsAppender {
   }
 
   /** As `EventLog.append`. */
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    const appending = this.#append(events)
+  append(events: readonly NewEvent[], { expected }: AppendOptions = {}): Promise<Appended[]> {
+    const appending = this.#append(events, expected)
     this.#pending.add(appending)
     const done = (): void => void this.#pending.delete(appending)
     appending.then(done, done)
@@ -97,8 +115,10 @@ export class NatsAppender {
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
   }
 
-  async #append(events: readonly NewEvent[]): Promise<Appended[]> {
+  async #append(events: readonly NewEvent[], expected: Expected | undefined): Promise<Appended[]> {
     if (this.#isStopped) throw unavailable('The log is closed.')
+    const refusal = expected ? this.#conflict(expected) : this.#options.retained().finite.refusal(events)
+    if (refusal) throw refusal
     const deadline = monotonicNow() + this.#options.timeout
     const { appended, left } = await this.#findKnown(events, deadline)
     const epoch = this.#options.epoch()
@@ -107,9 +127,11 @@ export class NatsAppender {
     const added = left.map((index) => events[index]!.topic)
     for (const topic of added) this.#added.set(topic, (this.#added.get(topic) ?? 0) + 1)
     try {
-      const last = await within(deadline, this.#store(events, left, appended, deadline))
+      const last = await within(deadline, this.#store(events, left, appended, deadline, expected))
       await within(deadline, this.#options.reach(last))
       if (this.#options.epoch() !== epoch) throw unavailable('The log was replaced while the events were stored.')
+    } catch (err) {
+      throw expected && isConflict(err) ? conflict(expected, undefined) : err
     } finally {
       for (const topic of added) {
         const count = this.#added.get(topic)! - 1
@@ -167,11 +189,13 @@ export class NatsAppender {
     left: readonly number[],
     appended: (Appended | undefined)[],
     deadline: number,
+    expected: Expected | undefined,
   ): Promise<number> {
     let last = newestOf(appended)
     for (let start = 0; start < left.length; start += BATCH_EVENTS) {
       const part = left.slice(start, start + BATCH_EVENTS)
-      last = Math.max(last, await this.#storePart(events, part, appended, deadline))
+      const condition = expected && { topic: expected.topic, sequence: start === 0 ? expected.sequence : last, start }
+      last = Math.max(last, await this.#storePart(events, part, appended, deadline, condition))
     }
     return last
   }
@@ -181,10 +205,12 @@ export class NatsAppender {
     left: readonly number[],
     appended: (Appended | undefined)[],
     deadline: number,
+    condition: Condition | undefined,
   ): Promise<number> {
     const last = newestOf(appended)
     if (left.length === 0) return last
     const messages = this.#toMessages(events, left)
+    if (condition) this.#expect(messages, condition)
     if (left.length === 1) {
       const { seq, duplicate = false } = await this.#retry(deadline, isRepeatable(events, left), (time) =>
         this.#send(messages[0]!, time),
@@ -196,7 +222,7 @@ export class NatsAppender {
     if (seq === undefined) {
       await this.#findDuplicates(events, left, deadline)
       const others = this.#withoutDuplicates(events, appended).filter((index) => left.includes(index))
-      return this.#storePart(events, others, appended, deadline)
+      return this.#storePart(events, others, appended, deadline, condition)
     }
     for (const [n, index] of left.entries()) appended[index] = { sequence: seq - left.length + 1 + n, duplicate: false }
     return Math.max(last, seq)
@@ -285,6 +311,31 @@ export class NatsAppender {
     }
   }
 
+  /** Returns the refusal of an append whose condition this process knows not to be met. */
+  #conflict(expected: Expected): HubError | undefined {
+    const newest = this.#newest(expected.topic)
+    return newest > expected.sequence ? conflict(expected, newest) : undefined
+  }
+
+  #newest(topic: string): number {
+    return this.#options.retained().get(topic)?.events.newest?.sequence ?? 0
+  }
+
+  /**
+   * Puts the condition on the first message, and spreads the messages of a finite topic over its subjects. Their number
+   * is exact if the condition is met.
+   */
+  #expect(messages: readonly EventMessage[], { topic, sequence, start }: Condition): void {
+    const { subjects, retained } = this.#options
+    const isFinite = retained().finite.has(topic)
+    if (isFinite) {
+      const before = (retained().get(topic)?.events.length ?? 0) + start
+      for (const [n, message] of messages.entries())
+        message.subject = subjects.ofFinite(topic, Math.floor((before + n) / PART_EVENTS))
+    }
+    expectLast(messages[0]!, isFinite ? subjects.ofFinite(topic) : subjects.of(topic), sequence)
+  }
+
   #toMessages(events: readonly NewEvent[], indexes: readonly number[]): EventMessage[] {
     return indexes.map((index) => toMessage(this.#options.subjects, events[index]!))
   }
@@ -325,6 +376,12 @@ export class NatsAppender {
       if (retained.topics + topics.add(topic).size > maxTopics) throw tooManyTopics(events[index]!, index, maxTopics)
     }
   }
+}
+
+/** Whether JetStream has refused a message since its condition is not met. */
+function isConflict(err: unknown): boolean {
+  const cause = err instanceof HubError ? err.cause : err
+  return cause instanceof JetStreamError && cause.code === OTHER_LAST_SEQUENCE
 }
 
 function newestOf(appended: readonly (Appended | undefined)[]): number {

@@ -10,10 +10,12 @@ import { printSize } from '../../model/units.js'
 import { NatsError } from '../../nats/nats-error.js'
 import { NatsLink } from '../../nats/nats-link.js'
 import type { NatsOptions } from '../../nats/nats-options.js'
+import { FiniteNames } from '../finite-names.js'
 import { Followers } from '../followers.js'
 import {
   NO_EVENTS,
   type Appended,
+  type AppendOptions,
   type ApplyDelta,
   type Beginning,
   type EventLog,
@@ -115,13 +117,15 @@ export class NatsLog implements EventLog {
     const jetstream = (this.#jetstream = new JetStream(link, Math.min(timeout, ATTEMPT)))
     const subjects = (this.#subjects = new Subjects(prefix))
     const requests = (this.#requests = new Requests(link))
-    this.#source = new EventSource(jetstream, new DirectGet(requests, prefix, timeout), prefix, subjects)
+    const finite = new FiniteNames() // the topics whose events are not trimmed
+    this.#source = new EventSource(jetstream, new DirectGet(requests, prefix, timeout), prefix, subjects, finite)
     const follower = (this.#follower = new StreamFollower({
       link,
       jetstream,
       stream: prefix,
       subjects,
       retention,
+      finite,
       followers: this.#followers,
       learnPurges: () => this.records.catchUp(),
       onBegin: (index) => this.#begin(index),
@@ -144,7 +148,10 @@ export class NatsLog implements EventLog {
       stream: recordStream(prefix, 1).name,
       purgeTtl: Math.min(MAX_TTL, Math.ceil(retention.age / 1_000) + PURGE_MARGIN),
       now,
-      onChange: (change) => follower.tell(NO_EVENTS, [change]),
+      onChange: (change) => {
+        finite.changed([change])
+        follower.tell(NO_EVENTS, [change])
+      },
       onPurge: (topic, mark, sequence) => follower.purge(topic, mark, sequence),
       ask: (request) => this.#calls.ask(request),
     })
@@ -165,8 +172,8 @@ export class NatsLog implements EventLog {
     this.view = new NatsView(follower, guard)
   }
 
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
-    return this.#appender.append(events)
+  append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]> {
+    return this.#appender.append(events, options)
   }
 
   async follow(apply: ApplyDelta): Promise<Following> {
@@ -206,7 +213,8 @@ export class NatsLog implements EventLog {
     if (newest === undefined) return 0
     const mark = await this.records.markPurge(topic, { epoch, until: newest })
     const purged = await this.#follower.purgedBy(mark)
-    await this.#calls.ask(() => this.#jetstream.purge(prefix, this.#subjects.of(topic), newest + 1))
+    for (const subject of [this.#subjects.of(topic), this.#subjects.ofFinite(topic)])
+      await this.#calls.ask(() => this.#jetstream.purge(prefix, subject, newest + 1))
     return purged
   }
 

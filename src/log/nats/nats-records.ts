@@ -5,14 +5,18 @@
 import { headers } from '@nats-io/transport-node'
 import type { NatsLink } from '../../nats/nats-link.js'
 import { wallNow } from '../../model/clock.js'
+import { HubError } from '../../model/hub-error.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { MemoryRecords } from '../memory/memory-records.js'
-import { answerOf, type JetStream } from './jetstream.js'
+import { answerOf, JetStreamError, OTHER_LAST_SEQUENCE, type JetStream, type RawMessage } from './jetstream.js'
 import type { Requests } from './requests.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 
 /** The time for which the bucket keeps the mark of a deletion, in seconds. */
 const DELETION = 3_600
+
+/** The maximum number of attempts to swap a record that others write at the same time. */
+const SWAPS = 10
 
 /** A value in the bucket. */
 interface Stored {
@@ -108,6 +112,33 @@ export class NatsRecords implements KeyValue {
     await this.#write(recordKey(key), JSON.stringify(stored), seconds)
   }
 
+  async swap(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    requireKey(key)
+    const { jetstream, stream, ask } = this.#options
+    const name = recordKey(key)
+    const wanted = JSON.stringify(expected)
+    for (let attempt = 0; attempt < SWAPS; attempt++) {
+      const raw = await ask(() => jetstream.lastMessage(stream, this.#subject + name))
+      if (JSON.stringify(this.#valueOf(raw)) !== wanted) return false
+      try {
+        const isDeletion = value === undefined
+        const payload = isDeletion ? '' : JSON.stringify({ value } satisfies Stored)
+        await this.#write(name, payload, isDeletion ? DELETION : undefined, isDeletion, raw?.seq ?? 0)
+        return true
+      } catch (err) {
+        if (!(err instanceof HubError && isOtherLast(err.cause))) throw err
+      }
+    }
+    return false
+  }
+
+  /** Returns the value of a message of the bucket; `undefined`: it is a deletion, or has expired. */
+  #valueOf(raw: RawMessage | undefined): unknown {
+    if (!raw?.data) return undefined
+    const { value, until = Infinity } = JSON.parse(Buffer.from(raw.data, 'base64').toString()) as Stored
+    return until > this.#now() ? value : undefined
+  }
+
   async delete(key: string): Promise<void> {
     await this.#write(recordKey(key), '', DELETION, true)
   }
@@ -129,11 +160,13 @@ export class NatsRecords implements KeyValue {
     this.#copy.stop()
   }
 
-  async #write(key: string, payload: string, seconds?: number, isDeletion = false): Promise<number> {
+  /** @param last the sequence of the newest message of the name; `undefined`: it does not matter */
+  async #write(key: string, payload: string, seconds?: number, isDeletion = false, last?: number): Promise<number> {
     const { requests, ask } = this.#options
     const fields = headers()
     if (isDeletion) fields.set('KV-Operation', 'DEL')
     if (seconds !== undefined) fields.set('Nats-TTL', String(seconds))
+    if (last !== undefined) fields.set('Nats-Expected-Last-Subject-Sequence', String(last))
     return ask(async () => {
       const options = { headers: fields, timeout: this.#options.timeout }
       const written = await requests.send<number>(this.#subject + key, payload, options, (message, resolve) => {
@@ -211,6 +244,11 @@ export class NatsRecords implements KeyValue {
     }
     this.#seen.clear()
   }
+}
+
+/** Whether a write was refused since the newest message of its name is another one. */
+function isOtherLast(err: unknown): boolean {
+  return err instanceof JetStreamError && err.code === OTHER_LAST_SEQUENCE
 }
 
 const RECORD = 'r.'

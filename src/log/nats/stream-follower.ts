@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoredEvent } from '../../model/event.js'
 import type { NatsLink } from '../../nats/nats-link.js'
+import type { FiniteNames } from '../finite-names.js'
 import type { Followers } from '../followers.js'
 import { NO_EVENTS, NO_RECORDS, NO_TRIMS, type RecordChange, type Retention } from '../log.js'
 import type { EventIndex } from './event-index.js'
@@ -27,6 +28,8 @@ export interface StreamFollowerOptions {
   stream: string
   subjects: Subjects
   retention: Retention
+  /** The topics whose events are not trimmed. */
+  finite: FiniteNames
   followers: Followers
   /** Resolves when `purge` has been called with every mark. */
   learnPurges: () => Promise<void>
@@ -67,10 +70,10 @@ export class StreamFollower {
    * with its own publisher ids: those of the other one have cursors of its epoch.
    */
   async begin(info: StreamInfo): Promise<void> {
-    const { link, jetstream, stream, subjects, retention, followers, onBegin } = this.#options
+    const { link, jetstream, stream, subjects, retention, finite, followers, onBegin } = this.#options
     this.#consumer?.stop()
     const ids = new RecentIds(windowOf(retention))
-    const index = await readHistory({ link, jetstream, subjects, retention, ids, purges: this.#purges }, info)
+    const index = await readHistory({ link, jetstream, subjects, retention, ids, finite, purges: this.#purges }, info)
     const isReplaced = this.epoch !== ''
     if (isReplaced) {
       const mark = this.index.history.mark + 1

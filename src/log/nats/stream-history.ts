@@ -2,6 +2,7 @@
 import type { NatsLink } from '../../nats/nats-link.js'
 import { wallNow } from '../../model/clock.js'
 import type { Retention } from '../log.js'
+import type { FiniteNames } from '../finite-names.js'
 import { EventIndex } from './event-index.js'
 import type { JetStream, StreamInfo } from './jetstream.js'
 import { messageId, readHead, storedSize, type Subjects } from './messages.js'
@@ -16,6 +17,7 @@ export interface HistorySource {
   subjects: Subjects
   retention: Pick<Retention, 'events' | 'bytes'>
   ids: RecentIds
+  finite: FiniteNames
   /** The topics that have been purged, in this stream or an earlier one. */
   purges: ReadonlyMap<string, PurgeMark>
 }
@@ -24,7 +26,7 @@ export interface HistorySource {
 export async function readHistory(source: HistorySource, info: StreamInfo): Promise<EventIndex> {
   const { link, jetstream, retention, purges } = source
   const { first_seq: first, last_seq: last } = info.state
-  const index = new EventIndex(retention, Math.max(0, first - 1))
+  const index = new EventIndex(retention, Math.max(0, first - 1), source.finite)
   const missing = new MissingMessages(info)
   const consumer = new OrderedConsumer(link, jetstream, Math.max(1, first), {
     stream: info.config.name!,

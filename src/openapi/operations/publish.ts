@@ -24,7 +24,7 @@ export const publish: Operations = {
       201: { description: 'The event is stored.' },
       202: { description: 'The event is ephemeral, and was sent to the current subscribers.' },
     },
-    problems: ['conflicting-ids'],
+    problems: ['conflicting-ids', 'finite-topic'],
   },
   'POST /events': {
     id: 'publishEvents',
@@ -46,6 +46,6 @@ export const publish: Operations = {
       200: { description: 'NDJSON: all lines are stored.' },
       201: { description: 'JSON: the batch is stored. The answers have the order of the events.' },
     },
-    problems: ['invalid-line'],
+    problems: ['invalid-line', 'finite-topic'],
   },
 }

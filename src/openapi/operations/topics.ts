@@ -23,7 +23,7 @@ export const topics: Operations = {
     summary: 'Purge a topic',
     description: 'For admins. Removes all events of the topic from the log.',
     answers: { 200: { description: 'How many events were purged.' } },
-    problems: ['invalid-topic', 'reserved-topic', 'draining', 'log-unavailable'],
+    problems: ['invalid-topic', 'reserved-topic', 'finite-topic', 'draining', 'log-unavailable'],
   },
   'GET /topics/{topic}/presence': {
     id: 'getPresence',

@@ -8,6 +8,7 @@ import type { TraceContext } from '../../model/trace-context.js'
 import { TimeSlice } from '../../event-loop/time-slice.js'
 import { Waiting } from '../../server/body-timeout.js'
 import { withoutMark } from '../../plugins/bodies.js'
+import { problemOf } from '../../plugins/errors.js'
 import type { StreamReceipt } from '../../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
 import { isBlank, readLines, type Line } from './lines.js'
@@ -116,7 +117,7 @@ function locate(err: unknown, line: number, accepted: number): unknown {
     return new Problem(err.code, `Line ${line}: ${err.message}`, { ...err.extensions, line, accepted })
   if (err instanceof HubError)
     return new Problem(
-      err.code === 'hub-closed' ? 'draining' : err.code,
+      problemOf(err),
       `Line ${line}: ${err.message}`,
       { ...(err.errors && { errors: err.errors }), line, accepted },
       { cause: err },

@@ -1,6 +1,6 @@
 /** The page of a topic: live events, history and publishing, in a real browser, with a hub in its own process. */
 import t from 'tap'
-import { publish } from '../../helper/http.js'
+import { publish, send } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
 import { revivingHub } from '../../helper/reviving-hub.js'
 import { openLive, streamUrl } from '../../helper/stream.js'
@@ -122,6 +122,31 @@ await t.test('the page of a topic', { skip: skipWithout(path), timeout: TIMEOUT 
     await page.getByRole('dialog').getByRole('button', { name: 'Purge', exact: true }).click()
     await page.getByRole('status').filter({ hasText: '12 events purged.' }).waitFor()
     await page.getByText(/^No events yet\./).waitFor()
+  })
+
+  await t.test('a finite topic shows its state, and is stopped after a confirmation', async (t) => {
+    const hub = await startHub(t)
+    const headers = { 'content-type': 'text/plain' }
+    await send(hub, 'PUT', '/streams/chats/r7', { token: ann, headers })
+    await fetch(`${hub.url}/streams/chats/r7`, {
+      method: 'POST',
+      headers: { ...headers, authorization: `Bearer ${ann}` },
+      body: 'Hello',
+    })
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/chats.r7')
+    const card = page.getByRole('region', { name: 'Stream that ends' })
+    for (const text of ['open', '5 B', 'text/plain', 'ann']) await card.getByText(text, { exact: true }).waitFor()
+    await rowsOf(page).getByText('Hello').waitFor()
+    t.equal(await page.getByRole('button', { name: 'Publish' }).count(), 0)
+    t.equal(await page.getByRole('button', { name: 'Purge…' }).count(), 0)
+    await card.getByRole('button', { name: 'Stop…' }).click()
+    await checkBoth(t, page, 'stop')
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop', exact: true }).click()
+    await card.getByText('cancelled', { exact: true }).waitFor()
+    t.equal(await card.getByRole('button').count(), 0)
+    const late = await send(hub, 'POST', '/streams/chats/r7', { token: ann, headers: { 'stream-closed': 'true' } })
+    t.equal(late.headers.get('fanfare-status'), 'cancelled')
   })
 
   await t.test('a gap is shown', async (t) => {

@@ -1,6 +1,7 @@
 /** The follower of the stream of the events. */
 import t from 'tap'
 import { event } from '../../../src/log/contract/events.js'
+import { FiniteNames } from '../../../src/log/finite-names.js'
 import { Followers } from '../../../src/log/followers.js'
 import { NO_EVENTS, type LogDelta, type Retention } from '../../../src/log/log.js'
 import { JetStream } from '../../../src/log/nats/jetstream.js'
@@ -36,6 +37,7 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
       stream,
       subjects,
       retention: RETENTION,
+      finite: new FiniteNames(),
       followers,
       learnPurges: () => marks(follower),
       onBegin: ({ head }) => void begun.push(head),

@@ -1,0 +1,111 @@
+/** A finite topic as this process knows it: its record, and the state from its events once it is needed. */
+import { monotonicNow } from '../../model/clock.js'
+import type { StoredEvent } from '../../model/event.js'
+import { EVENT_OVERHEAD } from './admission.js'
+import { bytesOf, type Fold } from './fold.js'
+import type { FiniteRecord } from './finite-record.js'
+import type { FiniteTopic } from './finite-topic.js'
+
+/** What a topic without events takes, about, in bytes. */
+const RECORD_BYTES = 1_000
+
+export class Entry {
+  readonly topic: string
+  record: FiniteRecord
+  /** `undefined` until the events are read. */
+  fold: Fold | undefined
+  /** The read of the events. */
+  loading: Promise<void> | undefined
+  /** The events that were appended during the read. */
+  pending: StoredEvent[] = []
+  /** What the topic takes of the log, about, in bytes. */
+  bytes = RECORD_BYTES
+  /** The last sign of life in this process that no event and no record has, in milliseconds since the Unix epoch. */
+  seen = 0
+  /** When the topic has to be looked at next, in milliseconds since the Unix epoch. */
+  lookAt = 0
+  /** Whether the record is gone. */
+  isGone = false
+  /** Called at once after each change. */
+  readonly listeners = new Set<() => void>()
+  /** Called after changes, together for those within `coalesce`. */
+  readonly #waiting = new Set<() => void>()
+  #wakesAt = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(topic: string, record: FiniteRecord) {
+    this.topic = topic
+    this.record = record
+  }
+
+  /** Applies an event of the log. */
+  apply(event: StoredEvent): void {
+    this.bytes += bytesOf(event) + EVENT_OVERHEAD
+    if (this.fold) {
+      this.fold.apply(event)
+      this.changed()
+    } else if (this.loading) this.pending.push(event)
+  }
+
+  /** Whether the creation is not complete: its events are not stored yet. */
+  get isPending(): boolean {
+    return this.record.initial === true && this.fold?.newest === 0
+  }
+
+  /** The offset before the topic's own messages. */
+  get start(): number {
+    return this.record.fork?.offset ?? this.record.base
+  }
+
+  /** Describes the topic. Its events must have been read. */
+  describe(): FiniteTopic {
+    const { topic, record } = this
+    const fold = this.fold!
+    return {
+      topic,
+      contentType: record.contentType,
+      ttl: record.ttl,
+      expiresAt: record.expiresAt,
+      coalesce: record.coalesce,
+      fork: record.fork && { source: record.fork.source, offset: record.fork.offset },
+      incarnation: record.incarnation,
+      createdBy: record.createdBy,
+      createdAt: record.createdAt,
+      tail: fold.tail === 0 ? this.start : fold.tail,
+      status: fold.status,
+      size: fold.size,
+      isDeleted: record.deleted === true,
+    }
+  }
+
+  /** Tells the listeners a change, and soon those who wait. */
+  changed(): void {
+    for (const listener of [...this.listeners]) listener()
+    const { coalesce = 0 } = this.record
+    const isOver = this.isGone || this.record.deleted === true || this.fold?.status !== 'open'
+    const now = coalesce > 0 ? monotonicNow() : 0
+    if (isOver || now >= this.#wakesAt) this.#wake(now + coalesce)
+    else this.#timer ??= setTimeout(() => this.#wake(monotonicNow() + coalesce), this.#wakesAt - now).unref()
+  }
+
+  /** Resolves after the next change, or when `signal` is aborted. */
+  next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      if (signal.aborted) return resolve()
+      this.#waiting.add(done)
+      signal.addEventListener('abort', done)
+    })
+  }
+
+  #wake(next: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#wakesAt = next
+    for (const wake of [...this.#waiting]) wake()
+  }
+}

@@ -1,0 +1,199 @@
+/** A finite topic as the code that writes it sees it: appends, pipes a source into the topic, and learns of its end. */
+import { HubError } from '../../model/hub-error.js'
+import { encodeData } from '../../model/json.js'
+import { quote } from '../../model/quote.js'
+import type { FiniteTopic, Message } from './finite-topic.js'
+import type { HubFiniteTopics } from './finite-topics.js'
+import { readSource } from './source.js'
+
+/** The state of a run. */
+export type RunStatus = FiniteTopic['status']
+
+/** The maximum number of appends of a pipe that wait for the log. */
+const MAX_PENDING = 64
+/** A lease is renewed this many times in its time. */
+const RENEWALS = 3
+
+export class Run {
+  readonly topic: string
+  readonly contentType: string
+  readonly #finite: HubFiniteTopics
+  readonly #aborting = new AbortController()
+  #status: RunStatus
+  /** Whether this run has ended the topic itself. */
+  #isClosing = false
+  #renewal: NodeJS.Timeout | undefined
+  #unwatch: (() => void) | undefined
+
+  private constructor(finite: HubFiniteTopics, { topic, contentType, status }: FiniteTopic) {
+    this.#finite = finite
+    this.topic = topic
+    this.contentType = contentType
+    this.#status = status
+  }
+
+  /**
+   * Opens a run of a topic.
+   * @param lease the topic ends with `error` this many milliseconds after the process has stopped
+   */
+  static async open(
+    finite: HubFiniteTopics,
+    state: FiniteTopic,
+    lease: number | undefined,
+    onError: (err: unknown) => void,
+  ): Promise<Run> {
+    const run = new Run(finite, state)
+    run.#unwatch = await finite.watch(state.topic, (changed) =>
+      run.#changed(changed?.incarnation === state.incarnation ? changed.status : undefined),
+    )
+    const now = await finite.get(state.topic)
+    run.#changed(now?.incarnation === state.incarnation ? now.status : undefined)
+    if (lease !== undefined && run.status === 'open') await run.#hold(lease, onError)
+    return run
+  }
+
+  get status(): RunStatus {
+    return this.#status
+  }
+
+  /** Is aborted when somebody else has ended the topic: it was cancelled or deleted, or has expired. */
+  get signal(): AbortSignal {
+    return this.#aborting.signal
+  }
+
+  /**
+   * Appends one message. Resolves when it is durable.
+   * @param message of JSON any value, of other content types a string or bytes
+   */
+  async append(message: unknown): Promise<void> {
+    await this.#finite.append(this.topic, { messages: [this.#message(message)] })
+  }
+
+  /**
+   * Appends everything that a source yields, and ends the topic: with `done`, or with `error` if the source fails. If
+   * somebody else ends the topic, the source is stopped.
+   * @returns how the topic has ended
+   * @throws the error of the source; HubError if an append fails
+   */
+  async pipe(source: unknown): Promise<RunStatus> {
+    const chunks = readSource(source, this.signal)
+    const decoder = this.contentType.startsWith('text/') ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined
+    const pending = new Set<Promise<void>>()
+    let failure: { err: unknown } | undefined
+    const append = (message: unknown): void => {
+      const appending = this.append(message).then(
+        () => void pending.delete(appending),
+        (err: unknown) => {
+          failure ??= { err }
+          pending.delete(appending)
+        },
+      )
+      pending.add(appending)
+    }
+    try {
+      for await (const chunk of chunks) {
+        const message = decoder && chunk instanceof Uint8Array ? decoder.decode(chunk, { stream: true }) : chunk
+        if (message !== '') append(message)
+        if (pending.size >= MAX_PENDING) await Promise.race(pending)
+        if (failure) break
+      }
+    } catch (err) {
+      await Promise.all(pending)
+      await this.close('error')
+      throw err
+    }
+    const rest = decoder?.decode()
+    if (rest && !failure && !this.signal.aborted) append(rest)
+    await Promise.all(pending)
+    return this.#piped(failure)
+  }
+
+  /** Ends the topic. A topic that has ended stays as it is. */
+  async close(status: 'done' | 'error' = 'done'): Promise<RunStatus> {
+    this.#isClosing = true
+    try {
+      const { topic } = await this.#finite.append(this.topic, { messages: [], end: status })
+      this.#changed(topic.status)
+    } catch (err) {
+      if (!isGone(err)) {
+        this.#isClosing = false
+        throw err
+      }
+      this.#changed(undefined)
+    }
+    return this.#status
+  }
+
+  /** Cancels the topic, as anybody else does. */
+  async cancel(): Promise<void> {
+    const { status } = await this.#finite.cancel(this.topic)
+    this.#changed(status)
+  }
+
+  async #piped(failure: { err: unknown } | undefined): Promise<RunStatus> {
+    if (this.signal.aborted) return this.#status
+    if (!failure) return this.close()
+    if (isOver(failure.err)) {
+      await this.#finite.get(this.topic)
+      if (this.#status !== 'open') return this.#status
+    }
+    await this.close('error').catch(() => undefined) // the failed append explains more
+    throw failure.err
+  }
+
+  #message(message: unknown): Message {
+    if (this.contentType === 'application/json') return { kind: 'json', payload: encodeData(message) }
+    if (typeof message === 'string') {
+      if (!message.isWellFormed())
+        throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot encode.')
+      if (this.contentType.startsWith('text/')) return { kind: 'text', payload: message }
+      return { kind: 'bytes', payload: Buffer.from(message).toString('base64') }
+    }
+    if (message instanceof Uint8Array) return bytesOf(message, this.contentType)
+    throw new HubError(
+      'invalid-event',
+      `A message of the content type ${quote(this.contentType)} is a string or a Uint8Array, not ${quote(message)}. Create the topic with contentType: 'application/json' for other values.`,
+    )
+  }
+
+  /** @param status `undefined`: the topic is gone */
+  #changed(status: RunStatus | undefined): void {
+    if (status !== undefined && this.#status === 'open') this.#status = status
+    if (status === 'open') return
+    this.#unwatch?.()
+    clearInterval(this.#renewal)
+    if (this.#status === 'open') this.#status = 'cancelled'
+    if (this.#isClosing || this.signal.aborted) return
+    this.#aborting.abort(
+      new HubError('cancelled', `${quote(this.topic)} has ended with the status ${this.#status}: stop writing.`),
+    )
+  }
+
+  /** Holds the lease of the writer while this process runs. */
+  async #hold(lease: number, onError: (err: unknown) => void): Promise<void> {
+    await this.#finite.append(this.topic, { messages: [], lease })
+    const renew = (): void =>
+      void this.#finite.append(this.topic, { messages: [] }).catch((err: unknown) => {
+        if (!isGone(err) && !isOver(err)) onError(err)
+      })
+    this.#renewal = setInterval(renew, Math.max(1, lease / RENEWALS)).unref()
+  }
+}
+
+/** Returns bytes as a message: as text, if the content type is text and the bytes are UTF-8. */
+function bytesOf(bytes: Uint8Array, contentType: string): Message {
+  const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (contentType.startsWith('text/')) {
+    const text = payload.toString()
+    if (Buffer.from(text).equals(payload)) return { kind: 'text', payload: text }
+  }
+  return { kind: 'bytes', payload: payload.toString('base64') }
+}
+
+function isGone(err: unknown): boolean {
+  return err instanceof HubError && ['stream-not-found', 'stream-gone'].includes(err.code)
+}
+
+function isOver(err: unknown): boolean {
+  return isGone(err) || (err instanceof HubError && ['stream-closed', 'cancelled'].includes(err.code))
+}

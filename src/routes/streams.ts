@@ -1,0 +1,93 @@
+/**
+ * The routes of finite topics: the Durable Streams protocol at `/streams/{path}`.
+ * Source: https://github.com/durable-streams/durable-streams/blob/main/PROTOCOL.md
+ */
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { topicOfPath } from '../model/stream-path.js'
+import { requirePrincipal } from '../plugins/auth.js'
+import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
+import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
+import { addCommonHeaders, refusalHeaders } from './streams/answer-headers.js'
+import { answerAppend } from './streams/append.js'
+import { takeBodies } from './streams/body.js'
+import { answerCancel } from './streams/cancel.js'
+import { requireState, type StreamsContext, type StreamSettings } from './streams/context.js'
+import { answerCreation } from './streams/create.js'
+import { answerRead, answerWithState } from './streams/read.js'
+import { SharedPages } from './streams/shared-pages.js'
+
+const PATH = `${STREAMS}/*`
+
+const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
+  const { finite } = app.fanfareHub
+  const context: StreamsContext = { hub: app.fanfareHub, finite, pages: new SharedPages(finite), settings }
+  app.addHook('onSend', addCommonHeaders)
+  app.setErrorHandler((err, request, reply) => {
+    reply.headers(refusalHeaders(err, request))
+    throw err // the hub's own error handler answers
+  })
+  takeBodies(app, settings)
+  addReads(app, context)
+  addWrites(app, context)
+}
+
+export default streams
+
+function addReads(app: FastifyInstance, context: StreamsContext): void {
+  const isReader = (request: FastifyRequest) => requireGrant(request, 'subscribe', topicOf(app, request))
+  const route = {
+    onRequest: [app.authenticate, check(isReader)],
+    config: { anyQuery: true, takesTicket: isEventStream },
+    schema: { params: StreamParams, querystring: StreamQuery },
+  }
+  app.get(PATH, route, (request, reply) =>
+    (request.method === 'HEAD' ? answerWithState : answerRead)(context, topicOf(app, request), request, reply),
+  )
+}
+
+function addWrites(app: FastifyInstance, context: StreamsContext): void {
+  const isPublisher = (request: FastifyRequest) => requireGrant(request, 'publish', topicOf(app, request))
+  const config = { anyQuery: true, publishes: 'bytes' as const }
+  const schema = { params: StreamParams }
+  const limited = { onRequest: [app.authenticate, check(isPublisher), ...app.limitPublishing], config, schema }
+
+  app.put(PATH, limited, (request, reply) => answerCreation(app, context, topicOf(app, request), request, reply))
+
+  // a request that cancels needs no grant if the bearer has created the topic
+  const isPublisherOrCancels = (request: FastifyRequest) => {
+    if (cancelledPath(app, request) === undefined) isPublisher(request)
+    else requirePrincipal(request)
+  }
+  const onRequest = [app.authenticate, check(isPublisherOrCancels), ...app.limitPublishing]
+  app.post(
+    PATH,
+    { ...limited, onRequest, schema: { ...schema, response: { 200: CancelledStream } } },
+    (request, reply) => {
+      const cancelled = cancelledPath(app, request)
+      return cancelled === undefined
+        ? answerAppend(context, topicOf(app, request), request, reply)
+        : answerCancel(context, topicOfPath(cancelled), request, reply)
+    },
+  )
+
+  app.delete(PATH, { onRequest: [app.authenticate, check(isPublisher)], config, schema }, async (request, reply) => {
+    const topic = topicOf(app, request)
+    await requireState(context, topic)
+    requireGrant(request, 'publish', topic)
+    await context.finite.delete(topic)
+    request.log.info({ topic, subject: requirePrincipal(request).subject }, 'finite topic deleted')
+    return reply.code(204).send()
+  })
+}
+
+/** Creates an `onRequest` hook of a check that throws. */
+function check(require: (request: FastifyRequest) => void) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
+    require(request)
+    done()
+  }
+}
+
+function isEventStream({ query }: FastifyRequest): boolean {
+  return (query as StreamQuery).live === 'sse'
+}

@@ -1,0 +1,77 @@
+/** Turns bodies into messages, and messages into bodies. */
+import { isUtf8 } from 'node:buffer'
+import { Problem } from '../../errors.js'
+import type { Message } from '../../hub/finite/finite-topic.js'
+import { HubError } from '../../model/hub-error.js'
+import { encodeData, tooDeep } from '../../model/json.js'
+import { payloadBytes } from '../../model/payload.js'
+import { withoutMark } from '../../plugins/bodies.js'
+import { parseJson } from '../../server/body-json.js'
+import { isJson, isText } from './media-type.js'
+
+/**
+ * Returns the messages of a body: the values of JSON (Durable Streams, 9.1.2), or the bytes, in parts of at most
+ * `maxSize` bytes.
+ * @param contentType that of the finite topic
+ * @throws Problem `invalid-json`, `invalid-encoding`; HubError `event-too-large`, `invalid-event`
+ */
+export function messagesOf(body: Buffer, contentType: string, maxSize: number): Message[] {
+  if (isJson(contentType)) return valuesOf(body).map((value) => jsonMessage(value, maxSize))
+  const messages: Message[] = []
+  for (let start = 0; start < body.length;) {
+    const end = endOfPart(body, start, maxSize, isText(contentType))
+    messages.push(bytesMessage(body.subarray(start, end), contentType))
+    start = end
+  }
+  return messages
+}
+
+/**
+ * Returns the message of a JSON value.
+ * @throws HubError `event-too-large`, `invalid-event`
+ */
+export function jsonMessage(value: unknown, maxSize: number): Message {
+  const message: Message = { kind: 'json', payload: encodeData(value) }
+  const size = payloadBytes(message)
+  if (size <= maxSize) return message
+  throw new HubError(
+    'event-too-large',
+    `A message of the body has ${size} bytes; at most ${maxSize} are allowed (FANFARE_MAX_EVENT_SIZE).`,
+  )
+}
+
+/** Returns the message of bytes. Text that is not UTF-8 is stored as bytes, and read unchanged. */
+export function bytesMessage(bytes: Buffer, contentType: string): Message {
+  if (isText(contentType) && isUtf8(bytes)) return { kind: 'text', payload: bytes.toString() }
+  return { kind: 'bytes', payload: bytes.toString('base64') }
+}
+
+/** Returns the bytes of messages, one after the other, or the JSON array of their values. */
+export function joinMessages(messages: readonly Message[], contentType: string): Buffer {
+  if (isJson(contentType)) return Buffer.from(`[${messages.map(({ payload }) => payload).join(',')}]`)
+  return Buffer.concat(messages.map(({ kind, payload }) => Buffer.from(payload, kind === 'bytes' ? 'base64' : 'utf8')))
+}
+
+/** Returns the length of the bytes before an incomplete character at the end (RFC 3629, 3). */
+export function completeLength(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!
+    if (byte < 0x80 || byte > 0xf4) return bytes.length // no byte of a longer character
+    if (byte < 0xc0) continue // a later byte of a character
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+    return needed > back ? bytes.length - back : bytes.length
+  }
+  return bytes.length
+}
+
+function valuesOf(body: Buffer): unknown[] {
+  if (!isUtf8(body)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
+  const value = parseJson(withoutMark(body), 'The body', tooDeep)
+  return Array.isArray(value) ? value : [value]
+}
+
+function endOfPart(body: Buffer, start: number, maxSize: number, keepsCharacters: boolean): number {
+  const end = Math.min(body.length, start + maxSize)
+  if (end === body.length || !keepsCharacters) return end
+  return start + (completeLength(body.subarray(start, end)) || maxSize)
+}
