@@ -37,7 +37,10 @@ await t.test('the test of the docs runs with the package and Node alone', { time
 
   const whole = 'return await super.append(events, options)'
   t.ok(log!.includes(whole))
-  writeFileSync(join(folder, 'my-log.mjs'), log!.replace(whole, 'return await super.append(events.slice(0, 5), options)'))
+  writeFileSync(
+    join(folder, 'my-log.mjs'),
+    log!.replace(whole, 'return await super.append(events.slice(0, 5), options)'),
+  )
   const failed = await nodeTest(folder)
   t.equal(failed.code, 1)
   t.match(failed.stdout, /✖ a read sees a batch whole or not at all/)
