@@ -34,6 +34,7 @@ await t.test('a stream is created, appended to, read and closed', async (t) => {
   t.equal(head.statusCode, 200)
   t.match(head.headers, { 'stream-closed': 'true', 'fanfare-status': 'done', 'cache-control': 'no-store' })
   t.equal(head.headers['stream-next-offset'], read.headers['stream-next-offset'])
+  t.notOk('content-length' in head.headers)
 })
 
 await t.test('a path with other characters is another stream', async (t) => {
@@ -136,7 +137,8 @@ await t.test('a stream that has ended stays as it is when it is cancelled', asyn
 
 await t.test('no stream has the path of an operation', async (t) => {
   const { send } = await openApp(t)
-  isProblem(t, await send({ method: 'PUT', url: '/streams/a/cancel', headers: text }), 400, 'invalid-stream')
+  for (const url of ['/streams/a/cancel', '/streams/a/%63ancel'])
+    isProblem(t, await send({ method: 'PUT', url, headers: text }), 400, 'invalid-stream')
   t.equal((await send({ method: 'PUT', url: '/streams/cancel', headers: text })).statusCode, 201)
 })
 

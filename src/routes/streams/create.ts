@@ -5,7 +5,6 @@ import type { Fork } from '../../hub/finite/finite-topic.js'
 import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
 import { requirePrincipal } from '../../plugins/auth.js'
-import { pathOf } from '../../server/logger.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
@@ -32,7 +31,7 @@ export async function answerCreation(
 ): Promise<FastifyReply> {
   const { headers } = request
   const { finite, settings } = context
-  if (pathOf(request).endsWith(`/${CANCEL}`) && topic.includes('.'))
+  if (topic.endsWith(`.${CANCEL}`))
     throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream, so no stream has it.`)
   const fork = readFork(app, request)
   const config = { ...readExpiry(headers), coalesce: readCoalesce(headers), fork }

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FiniteTopic } from '../../hub/finite/finite-topic.js'
 import { monotonicNow } from '../../model/clock.js'
-import { HubError } from '../../model/hub-error.js'
+import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 import { Chunk } from '../../wire/chunk.js'
 import type { Sink, SinkListener } from '../../wire/sink.js'
 import { commonHeaders } from './answer-headers.js'
@@ -17,6 +17,9 @@ import { isText } from './media-type.js'
  * random, so that not all subscribers reconnect at once.
  */
 const LIFETIME = { min: 50_000, max: 70_000 }
+
+/** The errors of a read that are no fault of the hub: the topic has expired or was deleted, or the hub has stopped. */
+const GONE: ReadonlySet<HubErrorCode> = new Set(['stream-not-found', 'stream-gone', 'hub-closed'])
 
 const HEADERS = { 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-cache, no-transform' }
 
@@ -79,8 +82,9 @@ class MessageStream implements SinkListener {
     try {
       while (!this.#read.isEnded && monotonicNow() < this.#until) await this.#step()
     } catch (err) {
-      // the topic has expired or was deleted: the next request of the subscriber is told
-      if (!(err instanceof HubError)) request.log.error({ err }, 'an event stream of a finite topic failed')
+      // the next request of the subscriber gets the reason
+      if (!(err instanceof HubError && GONE.has(err.code)))
+        request.log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
     } finally {
       this.#read.close()
       this.#sink.end(Chunk.NOTHING)

@@ -1,4 +1,5 @@
 /** Answers reads of finite topics: catch-up, long-poll and metadata (Durable Streams, 5.5 to 5.7). */
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
 import { FiniteTopicError, type FiniteTopic, type MessagePage } from '../../hub/finite/finite-topic.js'
@@ -33,7 +34,8 @@ export async function answerWithState(
 ): Promise<FastifyReply> {
   const state = await requireState(context, topic)
   requireGrant(request, 'subscribe', topic)
-  return reply.headers({ ...configHeaders(state), ...stateHeaders(state) }).send()
+  // without a payload, Fastify would answer with "Content-Length: 0", which is not the length of the stream
+  return reply.headers({ ...configHeaders(state), ...stateHeaders(state) }).send(Readable.from([]))
 }
 
 /** Answers `GET`. */
