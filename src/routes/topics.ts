@@ -1,9 +1,11 @@
 /** The routes for topics: list, describe and purge them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
 import type { FiniteTopic } from '../hub/finite/finite-topic.js'
+import type { Hub } from '../hub/hub.js'
 import { TopicIndex } from '../hub/topic-index.js'
 import { pathOfTopic } from '../model/stream-path.js'
 import { matches, requirePattern, requireTopicName } from '../model/topic.js'
@@ -36,16 +38,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/topics/:topic',
     { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicDetails } } },
-    async (request) => {
-      const principal = requirePrincipal(request)
-      const { topic } = request.params
-      requireTopicName(topic)
-      if (!principal.admin) authorize(principal, 'subscribe', [topic])
-      const { fanfareHub: hub } = app
-      const [info, stream] = await Promise.all([hub.topic(topic), hub.finite.get(topic)])
-      const { admin } = requirePrincipal(request)
-      return { ...info, ...(stream && !stream.isDeleted && { stream: describe(stream, admin) }) }
-    },
+    (request) => readTopic(app.fanfareHub, request, request.params.topic),
   )
 
   app.delete(
@@ -63,6 +56,16 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default topics
+
+/** @throws Problem, HubError */
+async function readTopic(hub: Hub, request: FastifyRequest, topic: string): Promise<TopicDetails> {
+  const principal = requirePrincipal(request)
+  requireTopicName(topic)
+  if (!principal.admin) authorize(principal, 'subscribe', [topic])
+  const [info, stream] = await Promise.all([hub.topic(topic), hub.finite.get(topic)])
+  const { admin } = requirePrincipal(request)
+  return { ...info, ...(stream && !stream.isDeleted && { stream: describe(stream, admin) }) }
+}
 
 /** @param admin whether to name the creator */
 function describe(state: FiniteTopic, admin: boolean): FiniteInfo {

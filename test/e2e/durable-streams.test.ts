@@ -24,8 +24,13 @@ interface Report {
 }
 
 await t.test('the hub passes the conformance suite', { timeout: LIMIT }, async (t) => {
-  const hub = await startHub(t, { FANFARE_LONG_POLL: '1s', FANFARE_CORS_ORIGINS: '*' })
-  const report = join(t.testdir(), 'report.json')
+  const folder = t.testdir()
+  const report = join(folder, 'report.json')
+  const hub = await startHub(t, {
+    FANFARE_LOG: `file:${join(folder, 'data')}`,
+    FANFARE_LONG_POLL: '1s',
+    FANFARE_CORS_ORIGINS: '*',
+  })
   const suite = spawn(
     process.execPath,
     [VITEST, 'run', '--config', CONFIG, '--reporter=json', `--outputFile=${report}`],

@@ -35,9 +35,12 @@ await t.test('the test of the docs runs with the package and Node alone', { time
   const { length } = logContract({ open: () => Promise.reject(new Error('never called')) })
   t.match(passed.stdout, new RegExp(`tests ${length}\\n.*pass ${length}\\n.*fail 0\\n`, 's'))
 
-  const whole = 'return await super.append(events)'
+  const whole = 'return await super.append(events, options)'
   t.ok(log!.includes(whole))
-  writeFileSync(join(folder, 'my-log.mjs'), log!.replace(whole, 'return await super.append(events.slice(0, 5))'))
+  writeFileSync(
+    join(folder, 'my-log.mjs'),
+    log!.replace(whole, 'return await super.append(events.slice(0, 5), options)'),
+  )
   const failed = await nodeTest(folder)
   t.equal(failed.code, 1)
   t.match(failed.stdout, /✖ a read sees a batch whole or not at all/)

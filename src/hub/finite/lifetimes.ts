@@ -125,6 +125,7 @@ export class Lifetimes {
   #expiryOf({ record, fold, seen }: Entry): number {
     const { ttl, expiresAt, createdAt, touch } = record
     const written = Math.max(createdAt, fold!.time)
+    if (fold!.status === 'expired') return -Infinity // its end is an event, but no sign of life
     if (expiresAt !== undefined) return expiresAt
     if (ttl === undefined) return written + this.#ttl
     return Math.max(written, touch?.time ?? 0, seen) + ttl * this.#patience
