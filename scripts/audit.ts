@@ -6,7 +6,10 @@ import { spawnSync } from 'node:child_process'
 
 interface Report {
   vulnerabilities?: Record<string, { severity: string; via: (string | { title: string; url: string })[] }>
+  /** Why the registry's answer to the audit could not be had. */
   message?: string
+  /** A failure after that answer. */
+  error?: { summary: string }
 }
 
 const { stdout, error } = spawnSync(
@@ -15,7 +18,10 @@ const { stdout, error } = spawnSync(
   { encoding: 'utf8', timeout: 60_000 },
 )
 const report = parse(stdout)
-if (report?.vulnerabilities === undefined) {
+if (report?.message === undefined && report?.error !== undefined) {
+  console.error(`audit: failed: ${report.error.summary}`)
+  process.exitCode = 1
+} else if (report?.vulnerabilities === undefined) {
   console.log(`audit: skipped, the registry answers no audit: ${report?.message ?? error?.message ?? 'no report'}`)
 } else {
   const found = Object.entries(report.vulnerabilities)
