@@ -81,7 +81,7 @@ await t.test('the site is built, without a dead link', async (t) => {
   )
 })
 
-t.test('every page is in the sidebar', async (t) => {
+await t.test('every page is in the sidebar', async (t) => {
   const listed = sidebar.flatMap(({ items = [] }) => items.map(({ link = '' }) => link))
   const unlisted = pages()
     .map((page) => `/${page}`.replace(/(index)?\.html$/, ''))
@@ -89,7 +89,7 @@ t.test('every page is in the sidebar', async (t) => {
   t.strictSame(unlisted, [])
 })
 
-t.test('links of the repository become links of the site', async (t) => {
+await t.test('links of the repository become links of the site', async (t) => {
   t.equal(siteLink('docs/api.md', 'errors.md'), '/errors.md')
   t.equal(siteLink('docs/guides/go.md', '../clients.md#go'), '/clients.md#go')
   t.equal(siteLink('docs/logs.md', '../CONTRIBUTING.md#add-a-log'), '/CONTRIBUTING.md#add-a-log')
@@ -108,14 +108,12 @@ await t.test('the site in a browser', { skip: skipWithout(chromium), timeout: TI
   const url = await serve(t)
   const browser = await startChromium(t, chromium)
 
-  for (const [scheme, width] of [
-    ['light', 1440],
-    ['dark', 390],
+  for (const [scheme, width, names] of [
+    ['light', 1440, ['index', 'guides/browser']],
+    ['dark', 390, ['index', 'settings']],
   ] as const) {
     const page = await openPage(t, browser, `${url}/`, { scheme, width })
-    await page.getByRole('heading', { level: 1 }).waitFor()
-    await checkPage(t, page, `site-start-${scheme}-${width}`)
-    for (const name of ['guides/browser', 'settings']) {
+    for (const name of names) {
       await page.goto(`${url}/${name}.html`)
       await page.getByRole('heading', { level: 1 }).waitFor()
       await checkPage(t, page, `site-${name.replace('/', '-')}-${scheme}-${width}`)

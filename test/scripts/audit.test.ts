@@ -52,7 +52,7 @@ async function run(t: Test, port: number): Promise<{ exitCode: number | null; ou
   return { exitCode, output }
 }
 
-t.test('a known vulnerability is a failure that names the package', async (t) => {
+await t.test('a known vulnerability is a failure that names the package', async (t) => {
   const version = { name: 'fastify', version: '5.12.8' }
   const packument = { name: 'fastify', versions: { '5.12.8': version }, 'dist-tags': { latest: '5.12.8' } }
   const { exitCode, output } = await audit(t, 200, { fastify: [ADVISORY] }, packument)
@@ -60,25 +60,25 @@ t.test('a known vulnerability is a failure that names the package', async (t) =>
   t.match(output, 'audit: fastify (high): A fault of the tests, https://example.com/advisory')
 })
 
-t.test('no known vulnerability is no failure', async (t) => {
+await t.test('no known vulnerability is no failure', async (t) => {
   const { exitCode, output } = await audit(t, 200, {})
   t.equal(exitCode, 0)
   t.equal(output, 'audit: no vulnerability of a dependency is known\n')
 })
 
-t.test('advisories without a description of their package are a failure', async (t) => {
+await t.test('advisories without a description of their package are a failure', async (t) => {
   const { exitCode, output } = await audit(t, 200, { fastify: [ADVISORY] })
   t.equal(exitCode, 1)
   t.match(output, /^audit: failed: .+\n$/)
 })
 
-t.test('a registry that answers no audit is one line', async (t) => {
+await t.test('a registry that answers no audit is one line', async (t) => {
   const { exitCode, output } = await audit(t, 405, {})
   t.equal(exitCode, 0)
   t.match(output, /^audit: skipped, the registry answers no audit: 405 .+\n$/)
 })
 
-t.test('a registry that cannot be reached is one line', async (t) => {
+await t.test('a registry that cannot be reached is one line', async (t) => {
   const { exitCode, output } = await run(t, await freePort())
   t.equal(exitCode, 0)
   t.match(output, /^audit: skipped, the registry answers no audit: .*ECONNREFUSED.*\n$/)

@@ -41,7 +41,7 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 const [major, minor] = version.split('.').map(Number) as [number, number]
 const next = `${major}.${minor + 1}.0`
 
-t.test('the greatest change decides the version of both packages and of the image', async (t) => {
+await t.test('the greatest change decides the version of both packages and of the image', async (t) => {
   const { status, output, read, parse, folder } = release(t, ['patch', 'minor'])
   t.equal(status, 0, output)
   t.match(output, `The versions are ${next}`)
@@ -57,14 +57,14 @@ t.test('the greatest change decides the version of both packages and of the imag
   t.ok(existsSync(join(folder, '.changeset/README.md')))
 })
 
-t.test('without a changeset nothing is released', async (t) => {
+await t.test('without a changeset nothing is released', async (t) => {
   const { status, output, parse } = release(t, [])
   t.equal(status, 1)
   t.equal(output, 'there is no file in .changeset: nothing to release\n')
   t.equal(parse('package.json').version, version)
 })
 
-t.test('an unknown kind is refused, and nothing is changed', async (t) => {
+await t.test('an unknown kind is refused, and nothing is changed', async (t) => {
   const { status, parse, folder } = release(t, ['huge'])
   t.equal(status, 1)
   t.equal(parse('package.json').version, version)
