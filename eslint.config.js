@@ -12,21 +12,24 @@ import ts from 'typescript-eslint'
 export const DIRECTIONS = {
   model: [],
   'event-loop': ['model'],
+  observe: ['model'],
   wire: ['model'],
   nats: ['model'],
   cluster: ['model', 'event-loop', 'nats'],
-  log: ['model', 'event-loop', 'nats', 'cluster'],
-  hub: ['model', 'event-loop', 'wire', 'cluster', 'log'],
+  log: ['model', 'event-loop', 'observe', 'nats', 'cluster'],
+  hub: ['model', 'event-loop', 'observe', 'wire', 'cluster', 'log'],
   server: ['model', 'event-loop', 'wire', 'errors.ts'],
   settings: ['model', 'log', 'server'],
   schemas: ['model', 'errors.ts'],
+  openapi: ['model', 'schemas', 'errors.ts'],
   auth: ['model', 'log', 'schemas', 'errors.ts', 'settings.ts'],
   plugins: [
-    ...['model', 'event-loop', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
+    ...['model', 'event-loop', 'observe', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas'],
+    ...['openapi', 'auth'],
     ...['errors.ts', 'settings.ts'],
   ],
   routes: [
-    ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins'],
+    ...['model', 'event-loop', 'observe', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins'],
     ...['errors.ts', 'settings.ts'],
   ],
   console: ['model', 'wire', 'hub', 'schemas'], // types only, see below
@@ -34,7 +37,7 @@ export const DIRECTIONS = {
   'settings.ts': ['settings'],
   'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
-  'publisher.ts': ['model', 'log', 'hub', 'settings.ts'],
+  'publisher.ts': ['model', 'observe', 'log', 'hub', 'settings.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'schemas', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
   'main.ts': ['model', 'nats', 'log', 'commands'],
 }
@@ -60,7 +63,7 @@ for (const [folder, ports] of Object.entries(PORTS)) {
 }
 
 /** The folders that know neither Fastify nor HTTP. This rule restricts imports of packages. */
-const WITHOUT_HTTP = 'src/{model,event-loop,wire,nats,log,cluster,hub}/**/*.ts'
+const WITHOUT_HTTP = 'src/{model,event-loop,observe,wire,nats,log,cluster,hub}/**/*.ts'
 const HTTP = '^((node:)?https?|(node:)?http2|fastify|fastify[-/].*|@fastify/.*)$'
 const NO_HTTP = 'This folder must not import Fastify or HTTP.'
 /** Other rules do not see what `import()` loads. */
@@ -149,7 +152,7 @@ export default defineConfig(
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {
-    files: ['src/{hub,cluster,model,event-loop,wire,nats}/**/*.ts'],
+    files: ['src/{hub,cluster,model,event-loop,observe,wire,nats}/**/*.ts'],
     ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': [

@@ -1,6 +1,6 @@
 /**
- * Writes the tables of settings, errors and licences, and the reference of commands. The text between the two marks of
- * a page is generated; the rest is written by hand.
+ * Writes the tables of settings, errors, metrics and licences, and the reference of commands. The text between the two
+ * marks of a page is generated; the rest is written by hand.
  *
  * `tsx scripts/docs.ts` writes the pages. With `--check` it writes nothing, and fails when a page is out of date.
  */
@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { allCommands, defineProgram } from '../src/commands/command-line.js'
 import { EXIT, EXIT_MEANINGS } from '../src/commands/exit-codes.js'
 import { refusals, type ProblemCode } from '../src/errors.js'
+import { HUB_METRICS } from '../src/hub/metrics.js'
+import { SCRAPE_METRICS, SERVER_METRICS } from '../src/plugins/metrics.js'
 import { describeSettings } from '../src/settings.js'
 import { licences, notices } from './licences.js'
 
@@ -27,6 +29,8 @@ const ADVICE: Record<ProblemCode, string> = {
   'invalid-cursor': 'Send an `id` or a `cursor` of the hub unchanged.',
   'invalid-event':
     'Correct the member or [attribute](api.md#attributes) that the detail names. An event has exactly one of `data`, `text` and `bytes`; `data` is nested at most 600 levels deep.',
+  'schema-mismatch':
+    'Correct the values that `errors` names, or the file of `FANFARE_SCHEMAS` ([typed topics](typed-topics.md)).',
   'invalid-json': 'Send valid JSON; the detail names the position of the mistake.',
   'invalid-encoding': 'Send the body as UTF-8.',
   'invalid-line':
@@ -91,6 +95,7 @@ export function pages(): { path: string; written: string; current: string }[] {
   return [
     page('docs/settings.md', table(['name', 'default', 'description', 'value'], settingsRows())),
     page('docs/errors.md', table(['code', 'status', 'title', 'what to do'], errorRows())),
+    page('docs/metrics.md', table(['metric', 'type', 'label', 'meaning'], metricRows())),
     page('docs/cli.md', `${table(['exit code', 'meaning'], exitRows())}\n${commandSections()}`),
     page(
       'docs/licences.md',
@@ -112,6 +117,20 @@ function noticeSections(): string {
   return notices()
     .map(({ name, text }) => `## Notice of ${name}\n\n\`\`\`text\n${text}\n\`\`\`\n`)
     .join('\n')
+}
+
+function metricRows(): string[][] {
+  return [...HUB_METRICS, ...SERVER_METRICS, ...SCRAPE_METRICS].map(({ name, type, label, help }) => [
+    `\`${name}\``,
+    type,
+    label ? `\`${label.name}\`: ${valuesOf(label)}` : '–',
+    inMarkdown(help),
+  ])
+}
+
+function valuesOf({ name, values }: { name: string; values?: readonly string[] }): string {
+  if (name === 'code') return 'the [codes](errors.md)'
+  return values ? values.map((value) => `\`${value}\``).join(', ') : `the ${name}`
 }
 
 function exitRows(): string[][] {

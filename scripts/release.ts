@@ -15,8 +15,13 @@ const ROOT = process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url))
 const CHANGESET = createRequire(import.meta.url).resolve('@changesets/cli/bin.js')
 /** The packages, with their folder in the repository. */
 const PACKAGES = { hub: '.', client: 'packages/client' }
-/** Files with the version of the image. */
-const IMAGES = ['deploy/compose.cluster.yaml', 'deploy/kubernetes/kustomization.yaml']
+/** Files with the version of the image, and the text before it. */
+const IMAGES: [file: string, before: string][] = [
+  ['Dockerfile', 'org.opencontainers.image.version="'],
+  ['deploy/compose.cluster.yaml', 'image: fanfare:'],
+  ['deploy/kubernetes/kustomization.yaml', 'newTag: '],
+  ['deploy/kubernetes/single/kustomization.yaml', 'newTag: '],
+]
 
 interface Manifest {
   name: string
@@ -76,8 +81,7 @@ function release(): void {
   }
   const own = new RegExp(`("name": "fanfare(?:-client)?",\\s+"version": )"${before}"`, 'g')
   replace('package-lock.json', own, `$1"${version}"`)
-  replace(IMAGES[0]!, new RegExp(`image: fanfare:${before}`, 'g'), `image: fanfare:${version}`)
-  replace(IMAGES[1]!, new RegExp(`newTag: (["']?)${before}`, 'g'), `newTag: $1${version}`)
+  for (const [file, text] of IMAGES) replace(file, new RegExp(`(?<=${text})${before}`, 'g'), version)
   const day = new Date().toISOString().slice(0, 10)
   replace('CHANGELOG.md', /^## \[Unreleased\]$/gm, `## [Unreleased]\n\n## [${version}] - ${day}`)
   for (const name of files) rmSync(join(ROOT, '.changeset', name))

@@ -15,6 +15,8 @@ import forwardedFor from './plugins/forwarded-for.js'
 import hostHeader from './plugins/host-header.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
+import metrics, { type WorkerIdentity } from './plugins/metrics.js'
+import { createMetricsServer } from './plugins/metrics-server.js'
 import mount, { warnOfShortParams } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
 import {
@@ -25,16 +27,20 @@ import {
   type OwnOptions,
   type SettingsOptions,
 } from './plugins/options.js'
-import { createServer } from './plugins/own-server.js'
+import { createServer, watchCertificate } from './plugins/own-server.js'
 import pipelining from './plugins/pipelining.js'
 import publicHub from './plugins/public-hub.js'
 import query from './plugins/query.js'
+import reference from './plugins/reference.js'
 import { checks, preparation } from './plugins/request-steps.js'
+import routeList from './plugins/route-list.js'
 import slowRequests from './plugins/slow-requests.js'
+import traces from './plugins/traces.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import cursors from './routes/cursors.js'
 import errors from './routes/errors.js'
+import metricsRoute from './routes/metrics.js'
 import nodes from './routes/nodes.js'
 import presence from './routes/presence.js'
 import publish from './routes/publish.js'
@@ -46,9 +52,11 @@ import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from './server/body-timeout.js'
+import { checkPair, readPair, type TlsFiles } from './server/certificate.js'
 import { describeNative, nativeSockets, type NativePaths } from './server/native.js'
 import type { TrustProxy } from './settings.js'
 
+export type { WorkerIdentity } from './plugins/metrics.js'
 export type { FanfareOptions } from './plugins/options.js'
 
 /**
@@ -58,11 +66,13 @@ export type { FanfareOptions } from './plugins/options.js'
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(
   async (app, options) => {
     const checked = readOptions(app, options)
-    const { settings, ownLog, ownCluster, prefix, ownsRoot } = checked
+    const { settings, ownLog, ownCluster, prefix, ownsRoot, hasMetrics, worker } = checked
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
     await app.register(hub, { ...settings, native: sockets.paths, ownLog, ownCluster })
     app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
+    await app.register(metrics, { ...settings, hasOwnLog: ownLog !== undefined, isServed: hasMetrics, worker })
+    await app.register(traces)
     await app.register(publicHub, settings)
     await app.register(
       async (scope) => {
@@ -96,9 +106,13 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(auth, { ...settings, authenticate })
   await scope.register(query, settings)
   await scope.register(limits, settings)
+  await scope.register(routeList)
 }
 
-async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: CheckedOptions): Promise<void> {
+async function registerRoutes(
+  scope: FastifyInstance,
+  { settings, hasConsole, hasMetrics, hasDocs }: CheckedOptions,
+): Promise<void> {
   await scope.register(publish, settings)
   await scope.register(subscribe, settings)
   await scope.register(connections)
@@ -113,28 +127,44 @@ async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: 
   await scope.register(stats)
   await scope.register(errors)
   await scope.register(clientScript)
+  if (hasMetrics) await scope.register(metricsRoute, { read: scope.fanfareMetrics })
   if (hasConsole) await scope.register(webConsole)
+  if (hasDocs) await scope.register(reference, settings)
 }
 
 /** The settings of the hub's own application. */
 export type AppSettings = SettingsOptions & {
   trustProxy?: TrustProxy
+  /** The files of the certificate for TLS. `undefined`: the hub speaks plain HTTP. */
+  tls?: TlsFiles | undefined
   /** For tests. */
   timeouts?: RequestTimeouts
   /** For tests: the processes that serve an own `log`. */
   cluster?: Cluster
+  /** The process of a hub with `FANFARE_WORKERS`. */
+  worker?: WorkerIdentity | undefined
 }
 
 /**
  * Builds the hub as an application of its own.
- * @throws SettingsError if an option is unknown or invalid, or if there is no key
+ * @throws SettingsError if an option is unknown or invalid, if there is no key, or if the certificate cannot be used
  */
 export async function buildApp(
-  { trustProxy = false, timeouts = REQUEST_TIMEOUTS, cluster, ...options }: AppSettings,
+  { trustProxy = false, tls, timeouts = REQUEST_TIMEOUTS, cluster, worker, ...options }: AppSettings,
   logger: FastifyBaseLogger | false = false,
 ): Promise<FastifyInstance> {
-  const app = createServer({ settings: resolveOptions(options).settings, trustProxy, timeouts, logger })
-  const own = { ...options, ownsRoot: true, timeouts, cluster }
+  const { settings } = resolveOptions(options)
+  const certificate = tls && checkPair(tls, await readPair(tls))
+  const app = createServer({ settings, trustProxy, timeouts, logger, certificate })
+  if (tls && certificate) watchCertificate(app, tls, certificate)
+  const own = { ...options, ownsRoot: true, timeouts, cluster, worker }
   await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, own)
   return app
+}
+
+/** Builds the application of a port that serves the metrics of a hub only. */
+export async function buildMetricsApp(app: FastifyInstance): Promise<FastifyInstance> {
+  const server = createMetricsServer(app)
+  await server.register(metricsRoute, { read: app.fanfareMetrics })
+  return server
 }

@@ -19,6 +19,7 @@ export const refusals = {
   'invalid-pattern': { status: 400, title: 'The topic or pattern is invalid' },
   'invalid-cursor': { status: 400, title: 'The cursor is invalid' },
   'invalid-event': { status: 400, title: 'The event is invalid' },
+  'schema-mismatch': { status: 400, title: 'The event does not fit the schema of its topic' },
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
   'invalid-encoding': { status: 400, title: 'The body is not valid UTF-8' },
   'invalid-line': { status: 400, title: 'A line of the body is not a valid event' },

@@ -6,13 +6,16 @@ import { Hub } from './hub/hub.js'
 import type { Receipt } from './hub/publisher.js'
 import { folderOf, isLogAddress, type LogAddress } from './log/address.js'
 import { openLog } from './log/open.js'
+import { HubError } from './model/hub-error.js'
 import type { EventInput } from './model/event.js'
 import { quote } from './model/quote.js'
+import { tracedPublish, tracedPublishAll } from './hub/traced-publish.js'
+import { Traces, type Failure } from './observe/traces.js'
 import { SettingsError } from './model/settings-error.js'
 import { hubOptions, resolveSettings, type Settings } from './settings.js'
 import { version } from './model/version.js'
 
-export { HubError, type HubErrorCode } from './model/hub-error.js'
+export { HubError, type EventFault, type HubErrorCode } from './model/hub-error.js'
 export type { EventInput } from './model/event.js'
 export { SettingsError } from './model/settings-error.js'
 
@@ -60,6 +63,10 @@ export async function openPublisher(
     )
   }
   const settings = resolveSettings({ ...options, log })
+  const typedTopics =
+    settings.schemas === undefined
+      ? undefined
+      : (await import('./hub/typed-topics/typed-topics.js')).TypedTopics.open(settings.schemas)
   const opened = await openLog(settings, {
     onHealth: (err) => err && onError(err, 'events cannot be stored'),
     onDamage: (what) => onError(new Error(`damaged: ${what}`), 'the log is damaged: subscribers get a gap there'),
@@ -67,14 +74,23 @@ export async function openPublisher(
   const hub = await Hub.open(opened.log, {
     ...hubOptions(settings),
     version,
+    typedTopics,
     ...(opened.cluster && { cluster: opened.cluster }),
     onError,
   })
+  const traces = new Traces(version, failureOf)
+  await traces.prepare()
   return {
-    publish: async (topic, event) => withoutSubscribers(await hub.publish(topic, event)),
-    publishAll: async (events) => (await hub.publishAll(events)).map(withoutSubscribers),
+    publish: async (topic, event) => withoutSubscribers(await tracedPublish(hub, traces, topic, event)),
+    publishAll: async (events) => (await tracedPublishAll(hub, traces, events)).map(withoutSubscribers),
     close: () => hub.close(),
   }
+}
+
+function failureOf(err: unknown): Failure {
+  const isKnown = err instanceof HubError
+  const code = isKnown ? err.code : 'internal-error'
+  return { code, message: String(err), isFault: !isKnown || code === 'log-unavailable' }
 }
 
 function withoutSubscribers({ id, topic, duplicate }: Receipt): PublishedEvent {

@@ -135,13 +135,38 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_MAX_CONNECTION_AGE', '1h', { hub: { maxConnectionAge: 3_600_000 } }],
   ['FANFARE_MAX_EVENT_SIZE', '1MiB', { hub: { maxEventSize: 1024 ** 2 } }],
   ['FANFARE_CONSOLE', 'false', { hub: { console: false } }],
+  ['FANFARE_METRICS', 'false', { hub: { metrics: false } }],
+  ['FANFARE_METRICS_PORT', '9464', { metricsPort: 9_464 }],
+  ['FANFARE_METRICS_HOST', '10.0.0.7', { metricsHost: '10.0.0.7' }],
+  ['FANFARE_SCHEMAS', './schemas.json', { hub: { schemas: './schemas.json' } }],
+  ['FANFARE_DOCS', 'false', { hub: { docs: false } }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
   ['FANFARE_NATIVE_SOCKETS', 'off', { hub: { nativeSockets: 'off' } }],
 ]
 
+await t.test('TLS needs a certificate, a key and a port', (t) => {
+  t.strictSame(faults({ FANFARE_TLS_CERT: 'cert.pem' }), [
+    'FANFARE_TLS_CERT is set without FANFARE_TLS_KEY: set both for TLS, or neither',
+  ])
+  t.strictSame(faults({ FANFARE_TLS_KEY: 'key.pem' }), [
+    'FANFARE_TLS_KEY is set without FANFARE_TLS_CERT: set both for TLS, or neither',
+  ])
+  t.match(faults({ HOST: '/run/hub.sock', FANFARE_TLS_CERT: 'cert.pem', FANFARE_TLS_KEY: 'key.pem' }), [
+    /^HOST is a Unix socket, which FANFARE_TLS_CERT does not apply to/,
+  ])
+  const pem = '-----BEGIN PRIVATE KEY-----'
+  t.strictSame(faults({ FANFARE_TLS_CERT: 'cert.pem', FANFARE_TLS_KEY: pem }).slice(0, 1), [
+    'FANFARE_TLS_KEY=…: must be the path of a file',
+  ])
+  t.end()
+})
+
 await t.test('every setting can be set', (t) => {
   for (const [name, written, read] of values) t.match(loadSettings({ [name]: written }), read, `${name}=${written}`)
-  const tested = new Set(values.map(([name]) => name))
+  t.match(loadSettings({ FANFARE_TLS_CERT: 'cert.pem', FANFARE_TLS_KEY: 'key.pem' }), {
+    tls: { certFile: 'cert.pem', keyFile: 'key.pem' },
+  })
+  const tested = new Set([...values.map(([name]) => name), 'FANFARE_TLS_CERT', 'FANFARE_TLS_KEY'])
   for (const { name } of describeSettings()) t.ok(tested.has(name), `${name} is in the table of this test`)
   t.end()
 })

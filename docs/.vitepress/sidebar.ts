@@ -47,6 +47,8 @@ export const sidebar: Item[] = [
     page('Errors', 'errors'),
     page('Command line', 'cli'),
     page('Metrics', 'metrics'),
+    page('OpenAPI', 'openapi'),
+    page('Typed topics', 'typed-topics'),
     page('Client', 'client'),
     page('Client libraries', 'clients'),
     page('Logs of your own', 'logs'),
@@ -59,6 +61,7 @@ export const sidebar: Item[] = [
     page('Deployment', 'deployment'),
     page('Console', 'console'),
     page('NATS', 'nats'),
+    page('Traces', 'tracing'),
     page('Performance', 'performance'),
   ),
   group(

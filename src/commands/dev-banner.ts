@@ -147,7 +147,9 @@ export function devBanner(
   hasConsole: boolean,
   program?: string,
 ): DevBanner {
-  const curl = socketPath === undefined ? 'curl' : `curl --unix-socket ${quoted(socketPath)}`
+  const isSecure = url.startsWith('https:')
+  // the certificate may be self-signed, and is for the name that clients use
+  const curl = socketPath !== undefined ? `curl --unix-socket ${quoted(socketPath)}` : isSecure ? 'curl -k' : 'curl'
   const authorization = `-H "Authorization: Bearer ${token}"`
   const subscribe = `${curl} -N ${authorization} "${url}/topics/orders.42/events?replay=all"`
   const publish = `${curl} ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${url}/topics/orders.42/events`
@@ -211,9 +213,11 @@ function commandsOf(program: string, { text, url }: Pick<Address, 'text' | 'url'
 /**
  * Returns how to start this program again from the same folder: as npm starts it, by its name, or by its path.
  * @param script the path of the script of this process
+ * @param certFile the certificate of the hub, which the program then trusts, since it may be self-signed
  */
-export function programName(script: string | undefined, env: Process['env']): string | undefined {
+export function programName(script: string | undefined, env: Process['env'], certFile?: string): string | undefined {
   if (script === undefined) return undefined
+  if (certFile !== undefined) return `NODE_EXTRA_CA_CERTS=${quoted(certFile)} ${programName(script, env) ?? ''}`
   if (env.npm_command !== undefined) return 'npx fanfare' // npx, or `npm start` in a clone
   return basename(script) === 'fanfare' ? 'fanfare' : `node ${quoted(script)}`
 }

@@ -1,5 +1,6 @@
 /** `fanfare health`: checks that the hub at HOST and PORT is alive, for the health check of a container. */
-import { request } from 'node:http'
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { DEFAULT_HOST, DEFAULT_PORT, EVERYWHERE, socketPathOf } from '../server/listen-address.js'
 import { SettingsError } from '../model/settings-error.js'
 import type { Process } from './command.js'
@@ -15,8 +16,18 @@ export async function health({ env }: Pick<Process, 'env'>): Promise<void> {
   const port = env.PORT || DEFAULT_PORT
   const socketPath = socketPathOf(host)
   const target = socketPath === undefined ? { host: EVERYWHERE[host] ?? host, port } : { socketPath }
+  const isSecure = Boolean(env.FANFARE_TLS_CERT)
+  const request = isSecure ? requestHttps : requestHttp
+  // the certificate is for the name that clients use, and may have expired: the hub is alive nevertheless
+  const options = {
+    ...target,
+    path: '/health/live',
+    timeout: TIMEOUT,
+    agent: false,
+    rejectUnauthorized: false,
+  } as const
   const status = await new Promise<number | undefined>((resolve, reject) => {
-    const asked = request({ ...target, path: '/health/live', timeout: TIMEOUT, agent: false }, (response) => {
+    const asked = request(options, (response) => {
       response.resume()
       resolve(response.statusCode)
     })

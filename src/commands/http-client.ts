@@ -115,14 +115,18 @@ export class HubClient {
   }
 
   #send(path: string, options: RequestOptions, body: string | undefined): Promise<IncomingMessage> {
-    const { url, socketPath } = this.address
+    const { url, socketPath, isUnverified } = this.address
     const send = url.protocol === 'https:' ? requestHttps : requestHttp
     return new Promise((resolve, reject) => {
       const target = new URL(`${url.origin}${url.pathname.replace(/\/$/, '')}${path}`)
-      const request = send(target, { ...options, ...(socketPath === undefined ? {} : { socketPath }) }, (response) => {
-        request.setTimeout(0)
-        resolve(response)
-      })
+      const request = send(
+        target,
+        { ...options, ...(socketPath === undefined ? {} : { socketPath }), rejectUnauthorized: isUnverified !== true },
+        (response) => {
+          request.setTimeout(0)
+          resolve(response)
+        },
+      )
       request.setTimeout(TIMEOUT, () => request.destroy(new Error(`it does not answer within ${TIMEOUT / 1_000} s`)))
       request.once('error', (err) => reject(options.signal?.aborted ? err : new UnreachableError(this.address, err)))
       request.end(body)
@@ -174,15 +178,23 @@ function waitIn(header: string | undefined): number {
   return header !== undefined && Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : 1_000
 }
 
+const UNTRUSTED =
+  'its certificate is of an authority that is not known here; set NODE_EXTRA_CA_CERTS to the file of the certificate of that authority'
+
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there (ECONNREFUSED); start the hub, or check the URL',
   ENOENT: 'there is no such socket (ENOENT); start the hub, or check the URL',
   ENOTFOUND: 'its host name has no address (ENOTFOUND); check the URL',
   EAI_AGAIN: 'its host name cannot be looked up now (EAI_AGAIN); check the network',
-  ECONNRESET: 'the connection was cut (ECONNRESET)',
+  ECONNRESET: 'the connection was cut (ECONNRESET); if the hub speaks TLS, use https://',
   EPIPE: 'the connection was cut (EPIPE)',
   ETIMEDOUT: 'the connection takes too long (ETIMEDOUT); check the network and firewalls',
   EHOSTUNREACH: 'there is no route to it (EHOSTUNREACH); check the network',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  CERT_HAS_EXPIRED: 'its certificate has expired; give the hub a new one',
   EPROTO: 'it does not speak TLS there (EPROTO); use http:// or the right port',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS there; use http:// or the right port',
   HPE_INVALID_CONSTANT: 'it does not speak HTTP/1.1 there; check the port and use https:// for TLS',

@@ -6,6 +6,8 @@ import { CommandError, UsageError, type Process } from './command.js'
 /** The environment variables of these options. They are not settings of a hub, which accepts and ignores them. */
 export const URL_VARIABLE = 'FANFARE_URL'
 export const TOKEN_VARIABLE = 'FANFARE_TOKEN'
+/** The setting with which a hub speaks TLS. */
+const TLS_VARIABLE = 'FANFARE_TLS_CERT'
 
 /** The options that every command for a running hub has. */
 export interface HubOptions {
@@ -20,6 +22,11 @@ export interface HubAddress {
   /** The path of the Unix socket, if the hub listens on one. */
   socketPath?: string
   token?: string
+  /**
+   * Whether the certificate is not verified: the hub of this machine has one for the name that other clients use. The
+   * connection does not leave the machine.
+   */
+  isUnverified?: boolean
 }
 
 /**
@@ -29,13 +36,20 @@ export interface HubAddress {
  * @throws UsageError if the URL or the token is not valid
  */
 export async function hubAddress({ url, token }: HubOptions, { env }: Pick<Process, 'env'>): Promise<HubAddress> {
-  const address = parseUrl(url ?? (env[URL_VARIABLE] || localUrl(env)))
+  const address = addressOf(url ?? (env[URL_VARIABLE] || undefined), env)
   const given = token ?? (env[TOKEN_VARIABLE] || undefined) ?? (isLocal(address) ? await localToken(env) : undefined)
   if (given === undefined) return address
   const text = given.trim().replace(/^Bearer +/i, '')
   if (!/^[\x21-\x7e]+$/.test(text))
     throw new UsageError('The token (--token or FANFARE_TOKEN) has characters that no token has.')
   return { ...address, token: text }
+}
+
+/** Returns the address of a URL, or else of the hub of this machine. */
+function addressOf(url: string | undefined, env: Process['env']): HubAddress {
+  if (url !== undefined) return parseUrl(url)
+  const address = parseUrl(localUrl(env))
+  return address.url.protocol === 'https:' && isLocal(address) ? { ...address, isUnverified: true } : address
 }
 
 /** Returns an address without a token. `unix:<path>` is the address of a Unix socket. */
@@ -70,7 +84,7 @@ function localUrl(env: Process['env']): string {
   const host = env.HOST || DEFAULT_HOST
   if (socketPathOf(host) !== undefined) return host
   const name = EVERYWHERE[host] ?? host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${env.PORT || DEFAULT_PORT}`
+  return `${env[TLS_VARIABLE] ? 'https' : 'http'}://${name.includes(':') ? `[${name}]` : name}:${env.PORT || DEFAULT_PORT}`
 }
 
 async function localToken(env: Process['env']): Promise<string | undefined> {

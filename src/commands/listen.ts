@@ -22,14 +22,27 @@ export interface Address {
   socketPath?: string
 }
 
+/** The names of the settings of an address. */
+export interface AddressNames {
+  host: string
+  port: string
+}
+
 /**
  * Listens on a port, or on a Unix socket.
  * @param host an address, a host name (its first address counts), or the path of a Unix socket, as in `HOST`
  * @param port unused for a Unix socket
  * @param sharesSocket whether this is a worker, whose Unix socket other workers may already use
+ * @param names the settings of the address, for messages
  * @throws SettingsError that says what to do
  */
-export async function listen(app: FastifyInstance, host: string, port: number, sharesSocket = false): Promise<Address> {
+export async function listen(
+  app: FastifyInstance,
+  host: string,
+  port: number,
+  sharesSocket = false,
+  names: AddressNames = { host: 'HOST', port: 'PORT' },
+): Promise<Address> {
   const socketPath = socketPathOf(host)
   const options = { backlog: BACKLOG, listenTextResolver: () => 'accepting connections' }
   try {
@@ -43,7 +56,7 @@ export async function listen(app: FastifyInstance, host: string, port: number, s
   } catch (err) {
     if (err instanceof SettingsError) throw err
     throw new SettingsError(
-      socketPath === undefined ? wordsForPort(err, host, port) : wordsForSocket(err, socketPath),
+      socketPath === undefined ? wordsForPort(err, host, port, names) : wordsForSocket(err, socketPath),
       { cause: err },
     )
   }
@@ -94,25 +107,25 @@ function inUse(path: string): SettingsError {
   )
 }
 
-function wordsForPort(err: unknown, host: string, port: number): string {
+function wordsForPort(err: unknown, host: string, port: number, names: AddressNames): string {
   const code = codeOf(err)
   switch (code) {
     case 'EADDRINUSE':
-      return `PORT=${port} (HOST=${host}): another process listens on this port. Stop it, or set PORT to another port (0: any free port).`
+      return `${names.port}=${port} (${names.host}=${host}): another process listens on this port. Stop it, or set ${names.port} to another port (0: any free port).`
     case 'EACCES':
     case 'EPERM':
-      return `PORT=${port}: this user may not listen on this port. Set PORT to 1024 or more, or give the process CAP_NET_BIND_SERVICE.`
+      return `${names.port}=${port}: this user may not listen on this port. Set ${names.port} to 1024 or more, or give the process CAP_NET_BIND_SERVICE.`
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
     case 'EINVAL':
-      return `HOST=${host} is not an address of this machine (${code}). Set HOST to an address of this machine, or to 0.0.0.0 or :: for all addresses.`
+      return `${names.host}=${host} is not an address of this machine (${code}). Set ${names.host} to an address of this machine, or to 0.0.0.0 or :: for all addresses.`
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
     case 'EAI_FAIL':
     case 'EAI_NODATA':
-      return `HOST=${host} has no address (${code}). Set HOST to an IP address, or to a name that this machine can resolve.`
+      return `${names.host}=${host} has no address (${code}). Set ${names.host} to an IP address, or to a name that this machine can resolve.`
     default:
-      return `The hub cannot listen on HOST=${host} PORT=${port} (${code}). Set HOST or PORT to another value.`
+      return `The hub cannot listen on ${names.host}=${host} ${names.port}=${port} (${code}). Set ${names.host} or ${names.port} to another value.`
   }
 }
 

@@ -2,8 +2,9 @@
 import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { buildApp } from '../app.js'
+import { buildApp, buildMetricsApp, type WorkerIdentity } from '../app.js'
 import { monotonicNow } from '../model/clock.js'
+import { DEFAULT_HOST, socketPathOf } from '../server/listen-address.js'
 import type { ProcessSettings } from '../settings.js'
 import { watchDescriptors } from './descriptors.js'
 import { listen, type Address } from './listen.js'
@@ -30,16 +31,21 @@ export interface HubStart {
 
 /**
  * Serves a hub until `stop` ends the process.
- * @param sharesSocket whether this is a worker, which shares its socket with other workers
+ * @param worker the identity of a worker, which shares its socket with other workers
  * @returns its address; `undefined` if a signal ends the process before it listens
  * @throws SettingsError, StoreError
  */
 export async function serve(
-  { settings: { host, port, trustProxy, hub }, logger, stop, secret }: HubStart,
-  sharesSocket = false,
+  { settings, logger, stop, secret }: HubStart,
+  worker?: WorkerIdentity,
 ): Promise<Address | undefined> {
   disablePretenuring()
-  const app = await buildApp({ ...hub, ...(secret === undefined ? {} : { jwtSecret: secret }), trustProxy }, logger)
+  const { host, port, tls, trustProxy, hub, metricsPort } = settings
+  const sharesSocket = worker !== undefined
+  const metrics = hub.metrics && metricsPort === undefined
+  const key = secret === undefined ? {} : { jwtSecret: secret }
+  const app = await buildApp({ ...hub, ...key, metrics, trustProxy, tls, worker }, logger)
+  let metricsApp: FastifyInstance | undefined
   let address: Address | undefined
 
   stop.endBy({
@@ -51,6 +57,7 @@ export async function serve(
       await drain(app, err ? 0 : hub.drain)
       const timer = setTimeout(() => void app.fanfareHub.refuseWaiting(), WAIT_AT_CLOSE)
       await app.close()
+      await metricsApp?.close()
       clearTimeout(timer)
     },
     async halt() {
@@ -62,14 +69,32 @@ export async function serve(
   if (stop.hasSignal()) return undefined
 
   try {
+    metricsApp = await listenForMetrics(app, settings)
     address = await listen(app, host, port, sharesSocket)
   } catch (err) {
     if (stop.hasSignal()) return undefined // the application is being closed
     await app.close()
+    await metricsApp?.close()
     throw err
   }
   watchDescriptors(logger)
   return address
+}
+
+/**
+ * Opens the port of the metrics, if there is one.
+ * @throws SettingsError
+ */
+async function listenForMetrics(
+  app: FastifyInstance,
+  { host, metricsPort, metricsHost = socketPathOf(host) === undefined ? host : DEFAULT_HOST }: ProcessSettings,
+): Promise<FastifyInstance | undefined> {
+  if (metricsPort === undefined) return undefined
+  const metricsApp = await buildMetricsApp(app)
+  const names = { host: 'FANFARE_METRICS_HOST', port: 'FANFARE_METRICS_PORT' }
+  const { url } = await listen(metricsApp, metricsHost, metricsPort, false, names)
+  app.log.info({ metrics: `${url}/metrics` }, `serving metrics at ${url}/metrics`)
+  return metricsApp
 }
 
 /**

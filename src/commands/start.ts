@@ -40,7 +40,7 @@ export async function start({ env, stdout, stderr, script }: Process, stop: Stop
   const { text } = address
   logger.info({ address: text }, `listening on ${text}${workers === 1 ? '' : ` with ${workers} workers`}`)
   if (!key) return
-  const banner = devBanner(address, key, settings.hub.console, programName(script, env))
+  const banner = devBanner(address, key, settings.hub.console, programName(script, env, settings.tls?.certFile))
   printBanner(key, banner, logger, { isTerminal: terminal, stdout, stderr })
 }
 

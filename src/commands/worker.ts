@@ -1,6 +1,6 @@
 /**
- * `fanfare worker <number>`: a process of a hub with `FANFARE_WORKERS`. The primary (`workers.ts`) starts it, and ends
- * it with a signal.
+ * `fanfare worker <number> <instance>`: a process of a hub with `FANFARE_WORKERS`. The primary (`workers.ts`) starts
+ * it, and ends it with a signal.
  */
 import cluster, { type Worker } from 'node:cluster'
 import { SameProcessIdError, StoreError } from '../log/lmdb/store-error.js'
@@ -28,9 +28,9 @@ export interface ExitMessage {
 }
 
 /** Serves the hub until a signal ends the process, or the primary has ended. */
-export async function work([number]: string[], process: Process, stop: Stop): Promise<void> {
+export async function work([number, instance]: string[], process: Process, stop: Stop): Promise<void> {
   const { worker } = cluster
-  if (!worker || number === undefined)
+  if (!worker || number === undefined || instance === undefined)
     throw new UsageError('worker is an internal command: set FANFARE_WORKERS, and run start.')
   let isRefused = false
   worker.on('message', ({ signal }: ExitMessage) => stop.force(signal))
@@ -41,7 +41,7 @@ export async function work([number]: string[], process: Process, stop: Stop): Pr
   const settings = loadSettings(process.env)
   const logger = createLogger(settings.logLevel, process.stdout.isTTY)
   try {
-    const address = await serve({ settings, logger, stop, secret: undefined }, true)
+    const address = await serve({ settings, logger, stop, secret: undefined }, { number, instance })
     if (!address) return
     const { text } = address
     logger.info(

@@ -4,6 +4,7 @@
  * most streams would end up in the few that wake first. It holds no log and no streams.
  */
 import cluster, { type Worker } from 'node:cluster'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -105,6 +106,8 @@ interface Running {
 class Workers {
   readonly #logger: Logger
   readonly #secret: string | undefined
+  /** Tells the workers of this hub from those of other hubs that share its log. */
+  readonly #instance = randomUUID()
   readonly #running = new Set<Running>()
   /** Ends the pauses before replacements. */
   readonly #stopping = new AbortController()
@@ -210,7 +213,7 @@ class Workers {
 
   #fork(number: number): Running {
     cluster.schedulingPolicy = cluster.SCHED_RR
-    cluster.setupPrimary({ args: ['worker', String(number)] })
+    cluster.setupPrimary({ args: ['worker', String(number), this.#instance] })
     const worker = cluster.fork(this.#secret === undefined ? {} : { FANFARE_JWT_SECRET: this.#secret })
     closeLostConnection(worker)
     let hasListened = false

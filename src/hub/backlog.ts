@@ -12,7 +12,9 @@ import type { Encoder } from '../wire/sse.js'
 import { BATCH_EVENTS, type CatchUpBatch } from './catch-up-batch.js'
 import type { CatchUpCache } from './catch-up-cache.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
+import type { HubFigures } from './figures.js'
 import type { Frame } from './frame.js'
+import type { GapReason } from '../wire/sse.js'
 import type { KnownGap, Start } from './start.js'
 
 /** A replay that a stream asks for: the newest retained events of patterns, sent before everything else. */
@@ -26,6 +28,7 @@ export interface WantedReplay {
 /** The parts of the hub that every backlog works with. */
 export interface BacklogSource {
   log: EventLog
+  figures: HubFigures
   encoder: Encoder
   batches: CatchUpCache
   /** Returns the newest sequence that streams may be sent. */
@@ -209,7 +212,6 @@ export class Backlog {
 
   /** Returns the gap notice before a batch. The notice waits until the event after the gap is known. */
   #noticeBefore(batch: CatchUpBatch, sequence: number): Chunk | undefined {
-    const { encoder } = this.#source
     const pending = this.#gap
     const missing = pending ?? this.#missingFrom(batch, sequence)
     if (!missing) return undefined
@@ -221,7 +223,13 @@ export class Backlog {
     this.#gap = undefined
     this.#knownMark = mark // later batches do not repeat the notices of other trims
     const before = oldest === undefined ? position : oldest - 1
-    return encoder.gap(missing.reason, missing.after, oldest, pending ? before : undefined)
+    return this.#gapBlock(missing.reason, missing.after, oldest, pending ? before : undefined)
+  }
+
+  /** Encodes a gap, and counts it. The arguments are those of `Encoder.gap`. */
+  #gapBlock(reason: GapReason, ...rest: [after: string, oldest: number | undefined, sequence?: number]): Chunk {
+    this.#source.figures.gaps[reason]++
+    return this.#source.encoder.gap(reason, ...rest)
   }
 
   #missingFrom({ trimmedAt }: CatchUpBatch, sequence: number): KnownGap | undefined {
@@ -242,7 +250,7 @@ export class Backlog {
         replay.after = position
         if (!more) this.#replays.shift()
         return {
-          notice: isMissing ? encoder.gap('expired', encoder.cursor(after), events[0]?.sequence) : undefined,
+          notice: isMissing ? this.#gapBlock('expired', encoder.cursor(after), events[0]?.sequence) : undefined,
           chunk: events.length > 0 ? encoder.events(events, wire, false) : Chunk.NOTHING,
           events: events.length,
         }
@@ -264,7 +272,7 @@ export class Backlog {
         skip.isTold ||= isMissing
         if (!more) this.#skip = undefined
         return {
-          notice: reports ? encoder.gap('skipped', encoder.cursor(after), events[0]?.sequence) : undefined,
+          notice: reports ? this.#gapBlock('skipped', encoder.cursor(after), events[0]?.sequence) : undefined,
           chunk: events.length > 0 ? encoder.events(events, wire) : Chunk.NOTHING,
           events: events.length,
           position,

@@ -3,11 +3,12 @@
  * writes once to every stream that is due, for any number of events since the previous sweep.
  */
 import { TimeSlice } from '../event-loop/time-slice.js'
-import { wallNow } from '../model/clock.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
 import { lengthOf, type NewEvent, type StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import type { Encoder, Format } from '../wire/sse.js'
 import { Feed, type FeedStream } from './feed.js'
+import { HubFigures } from './figures.js'
 import { Frame } from './frame.js'
 import type { Latency } from './latency.js'
 import { TopicIndex } from './topic-index.js'
@@ -29,6 +30,7 @@ interface Round {
 export class Fanout {
   readonly #encoder: Encoder
   readonly #node: string
+  readonly #figures: HubFigures
   #head = 0
   /** The number of frames so far. */
   #frames = 0
@@ -52,9 +54,10 @@ export class Fanout {
   latency: Latency | undefined
 
   /** @param node as `Cluster.node`: it makes the ids of ephemeral events unique in the epoch of the log */
-  constructor(encoder: Encoder, node: string) {
+  constructor(encoder: Encoder, node: string, figures = new HubFigures()) {
     this.#encoder = encoder
     this.#node = node
+    this.#figures = figures
   }
 
   /** Sets the sequence before the first event, unless newer events have already been dispatched. */
@@ -81,7 +84,7 @@ export class Fanout {
     const key = feedKey(selection, format)
     let feed = this.#feeds.get(key)
     if (!feed) {
-      feed = new Feed(selection, format, this.#head)
+      feed = new Feed(selection, format, this.#head, this.#figures.batches)
       this.#feeds.set(key, feed)
       if (selection.presence) this.#presenceFeeds++
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
@@ -160,6 +163,13 @@ export class Fanout {
     return this.#index.size
   }
 
+  /** The number of topics and patterns of all streams, counted for each stream. */
+  get subscriptions(): number {
+    let count = 0
+    for (const { selection, size } of this.#feeds.values()) count += selection.patterns.length * size
+    return count
+  }
+
   /** Whether any stream gets joins and leaves. */
   get isPresenceWatched(): boolean {
     return this.#presenceFeeds > 0
@@ -196,17 +206,21 @@ export class Fanout {
   readonly #sweep = (): void => {
     this.#scheduled = false
     const slice = new TimeSlice()
+    if (this.#sweepUntilOver(slice)) this.latency?.passed(Infinity)
+    else this.#schedule()
+    this.#figures.sweeps.observe((monotonicNow() - slice.now) / 1_000)
+  }
+
+  /** @returns whether every feed that was due has been visited */
+  #sweepUntilOver(slice: TimeSlice): boolean {
     for (let round = this.#nextRound(); round; round = this.#nextRound()) {
       for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
         next.value.deliver(slice.now)
-        if (slice.isOver) {
-          this.#schedule()
-          return
-        }
+        if (slice.isOver) return false
       }
       this.#endRound(round)
     }
-    this.latency?.passed(Infinity)
+    return true
   }
 
   #nextRound(): Round | undefined {

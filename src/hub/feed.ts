@@ -5,6 +5,7 @@
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
 import type { Selection } from '../model/selection.js'
+import type { Histogram } from '../observe/histogram.js'
 import type { Format, Wire } from '../wire/sse.js'
 
 /** Frames that are sent in one write. */
@@ -62,10 +63,15 @@ export class Feed {
   /** The last batch that was built, and its first offset. */
   #batch: Batch | undefined
   #batchFrom = -1
+  readonly #sizes: Histogram | undefined
 
-  /** @param head the newest sequence: the feed begins after it */
-  constructor(selection: Selection, format: Format, head: number) {
+  /**
+   * @param head the newest sequence: the feed begins after it
+   * @param sizes is given the number of events of each batch
+   */
+  constructor(selection: Selection, format: Format, head: number, sizes?: Histogram) {
     this.selection = selection
+    this.#sizes = sizes
     this.wire = { format, topicLine: !selection.isSingleTopic }
     this.#floor = head
   }
@@ -182,6 +188,7 @@ export class Feed {
       length += chunk.length
       if (frame.sequence !== undefined) sequence = frame.sequence
     }
+    this.#sizes?.observe(parts.length)
     return {
       chunk: Chunk.join(parts),
       events: parts.length,

@@ -7,6 +7,8 @@ import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
+import type { Family } from '../observe/metric.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
@@ -22,7 +24,9 @@ import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
+import { HubFigures } from './figures.js'
 import { Lifecycle } from './lifecycle.js'
+import { readMetrics } from './metrics.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -32,10 +36,13 @@ import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
 import { Topics, type TopicActivityInfo, type TopicInfo } from './topics.js'
+import type { TypedTopics } from './typed-topics/typed-topics.js'
 
 export interface HubOptions extends ReaperOptions {
   /** The maximum size of an event's payload, in bytes. */
   maxEventSize: number
+  /** The schemas of topics; default: no topic has a schema. */
+  typedTopics?: TypedTopics | undefined
   /** How long a subject stays present after its last stream has ended, in milliseconds. */
   presenceGrace: number
   /** The maximum number of named cursors of a subject. */
@@ -61,6 +68,8 @@ export class Hub {
   readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
+  readonly #figures = new HubFigures()
+  readonly #version: string
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
@@ -91,6 +100,7 @@ export class Hub {
     log: EventLog,
     {
       maxEventSize,
+      typedTopics,
       maxCursorsPerSubject,
       cursorTtl,
       presenceGrace,
@@ -101,9 +111,11 @@ export class Hub {
     }: HubOptions,
   ) {
     const { connections } = this
+    const figures = this.#figures
     const lifecycle = this.#lifecycle
+    this.#version = version
     const encoder = (this.#encoder = new Encoder(log.view.epoch))
-    const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
+    const fanout = (this.#fanout = new Fanout(encoder, cluster.node, figures))
     const readers = (this.#readers = new EventReaders(
       log,
       () => fanout.head,
@@ -116,6 +128,7 @@ export class Hub {
         messenger,
         log,
         fanout,
+        figures,
         connections,
         describe: (stream) => this.#streams.describe(stream),
         published: () => this.#publisher.published,
@@ -135,6 +148,7 @@ export class Hub {
       lifecycle,
       encoder,
       fanout,
+      figures,
       readers,
       messenger,
       connections,
@@ -144,7 +158,7 @@ export class Hub {
     }
     this.#log = log
     const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
-    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize)
+    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize, typedTopics)
     this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
     this.#topics = new Topics({ ...parts, activity: neighbours.systemTopics.activity })
   }
@@ -185,18 +199,18 @@ export class Hub {
   }
 
   /** As `Publisher.publish`. */
-  publish(topic: string, input: EventInput): Promise<Receipt> {
-    return this.#publisher.publish(topic, input)
+  publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
+    return this.#publisher.publish(topic, input, trace)
   }
 
   /** As `Publisher.publishAll`. */
-  publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    return this.#publisher.publishAll(inputs)
+  publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
+    return this.#publisher.publishAll(inputs, trace)
   }
 
   /** As `Publisher.check`. */
-  check(topic: EventTopic, input: EventInput): CheckedEvent {
-    return this.#publisher.check(topic, input)
+  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
+    return this.#publisher.check(topic, input, trace)
   }
 
   /** As `Publisher.publishOne`. */
@@ -336,6 +350,22 @@ export class Hub {
   /** As `AllHistory.read`. */
   statsHistory(range: number): Promise<HubHistory> {
     return this.#neighbours.history.read(range)
+  }
+
+  /** Reads the metrics of this process. */
+  metrics(): Promise<Family[]> {
+    const { systemTopics, reports } = this.#neighbours
+    return readMetrics({
+      version: this.#version,
+      figures: this.#figures,
+      connections: this.connections,
+      fanout: this.#fanout,
+      log: this.#log,
+      lifecycle: this.#lifecycle,
+      messenger: this.messenger,
+      reports,
+      sent: () => systemTopics.sent(),
+    })
   }
 
   /** As `Topics.purge`. */

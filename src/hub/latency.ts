@@ -1,6 +1,7 @@
 /** The time from the publish of an event until its bytes have been handed to the sockets of all live streams. */
 import { createHistogram } from 'node:perf_hooks'
 import { monotonicNow } from '../model/clock.js'
+import type { Histogram } from '../observe/histogram.js'
 
 /** Quantiles, in milliseconds; 0: there were no measurements. */
 export interface LatencyQuantiles {
@@ -10,8 +11,15 @@ export interface LatencyQuantiles {
 
 export class Latency {
   readonly #histogram = createHistogram()
+  /** The measurements since the start, in seconds. */
+  readonly #total: Histogram | undefined
   /** When each event was published, and the round of the sweep after which all live streams have the event. */
   #waiting: { since: number; round: number }[] = []
+
+  /** @param total is given each measurement, in seconds */
+  constructor(total?: Histogram) {
+    this.#total = total
+  }
 
   /**
    * Starts to measure one event.
@@ -45,5 +53,6 @@ export class Latency {
   /** The histogram holds whole numbers from 1: microseconds. */
   #record(milliseconds: number): void {
     this.#histogram.record(Math.max(1, Math.round(milliseconds * 1_000)))
+    this.#total?.observe(milliseconds / 1_000)
   }
 }

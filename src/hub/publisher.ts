@@ -12,15 +12,19 @@ import {
   type StoredEvent,
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
+import { monotonicNow } from '../model/clock.js'
 import { isString, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
 import type { Encoder } from '../wire/sse.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
+import type { HubFigures } from './figures.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { SystemTopics } from './system-topics.js'
+import type { TypedTopics } from './typed-topics/typed-topics.js'
 
 /** The result of publishing one event. */
 export interface Receipt {
@@ -48,6 +52,7 @@ export interface PublisherSource {
   lifecycle: Lifecycle
   encoder: Encoder
   fanout: Fanout
+  figures: HubFigures
   /** Counts each published event. */
   systemTopics: SystemTopics
   /** Notified of each stored event. */
@@ -78,28 +83,35 @@ export class Publisher {
   readonly #lifecycle: Lifecycle
   readonly #encoder: Encoder
   readonly #fanout: Fanout
+  readonly #figures: HubFigures
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
   readonly #messenger: Messenger
   readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
+  readonly #typedTopics: TypedTopics | undefined
   #following: Following | undefined
-  #published = 0
 
-  /** @param maxEventSize the maximum size of an event's payload, in bytes */
+  /**
+   * @param maxEventSize the maximum size of an event's payload, in bytes
+   * @param typedTopics the schemas of topics; `undefined`: no topic has a schema
+   */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger, interrupt }: PublisherSource,
+    { log, lifecycle, encoder, fanout, figures, systemTopics, readers, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
+    typedTopics: TypedTopics | undefined,
   ) {
     this.#log = log
     this.#lifecycle = lifecycle
     this.#encoder = encoder
     this.#fanout = fanout
+    this.#figures = figures
     this.#systemTopics = systemTopics
     this.#readers = readers
     this.#messenger = messenger
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
+    this.#typedTopics = typedTopics
     messenger.onBroadcast<EphemeralMessage>('ephemeral', shapeOf({ event: isNewEvent }), ({ event }) =>
       this.#dispatchEphemeral(event),
     )
@@ -107,7 +119,8 @@ export class Publisher {
 
   /** The number of events that were published by this process so far, without duplicates. */
   get published(): number {
-    return this.#published
+    const { stored, ephemeral } = this.#figures.published
+    return stored + ephemeral
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
@@ -123,27 +136,34 @@ export class Publisher {
 
   /**
    * Publishes one event. Resolves when it is durable.
-   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
-   * `too-many-ids`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `schema-mismatch`,
+   * `too-many-topics`, `too-many-ids`, `log-unavailable`
    */
-  async publish(topic: string, input: EventInput): Promise<Receipt> {
-    return this.publishOne(checkEvent(topic, input, this.#maxEventSize))
+  async publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
+    const event = checkEvent(topic, input, this.#maxEventSize, trace)
+    this.#typedTopics?.check(event)
+    return this.publishOne(event)
   }
 
   /**
    * Publishes up to 1,000 events, all or none: all are checked before any is stored. Resolves when they are durable.
    * @throws HubError as `publish`; its `index` is the index of the refused event
    */
-  async publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    return this.publishChecked(checkEvents(inputs, this.#maxEventSize))
+  async publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
+    const events = checkEvents(inputs, this.#maxEventSize, trace)
+    if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
+    return this.publishChecked(events)
   }
 
   /**
    * Checks an event before its publish.
-   * @throws HubError `invalid-event`, `event-too-large`
+   * @param trace the trace that the event belongs to
+   * @throws HubError `invalid-event`, `event-too-large`, `schema-mismatch`
    */
-  check(topic: EventTopic, input: EventInput): CheckedEvent {
-    return checkInput(topic, input, this.#maxEventSize)
+  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
+    const event = checkInput(topic, input, this.#maxEventSize, trace)
+    this.#typedTopics?.check(event)
+    return event
   }
 
   /**
@@ -154,8 +174,11 @@ export class Publisher {
     this.#lifecycle.requireOpen()
     requireChecked([event])
     const since = this.#systemTopics.clock()
-    const receipt = this.#receipt(event, event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event))
-    if (!receipt.duplicate) this.#published++
+    const receipt = this.#receipt(
+      event,
+      event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event, since),
+    )
+    this.#count(event, receipt.duplicate)
     if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
     return receipt
   }
@@ -182,9 +205,10 @@ export class Publisher {
     return { accepted: events.length, duplicates, lastId: last === 0 ? null : this.#encoder.cursor(last) }
   }
 
-  async #appendOne(event: CheckedEvent): Promise<Appended> {
+  async #appendOne(event: CheckedEvent, since: number | undefined): Promise<Appended> {
     try {
       const [appended] = requireOutcomes(await this.#log.append([event]), 1)
+      this.#appended(since)
       return appended!
     } catch (err) {
       if (err instanceof HubError) err.index = undefined // a single event needs no index
@@ -193,9 +217,11 @@ export class Publisher {
   }
 
   /** Appends the stored events of a batch. Converts the index of a refusal to the index in the whole batch. */
-  async #append(kept: CheckedEvent[], events: readonly CheckedEvent[]): Promise<Appended[]> {
+  async #append(kept: CheckedEvent[], events: readonly CheckedEvent[], since: number | undefined): Promise<Appended[]> {
     try {
-      return requireOutcomes(await this.#log.append(kept), kept.length)
+      const appended = requireOutcomes(await this.#log.append(kept), kept.length)
+      this.#appended(since)
+      return appended
     } catch (err) {
       if (err instanceof HubError && err.index !== undefined) err.index = events.indexOf(kept[err.index]!)
       throw err
@@ -208,16 +234,28 @@ export class Publisher {
     requireChecked(events)
     const since = this.#systemTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
-    const appended = kept.length > 0 ? await this.#append(kept, events) : []
+    const appended = kept.length > 0 ? await this.#append(kept, events, since) : []
     let next = 0
     const outcomes =
       kept.length === events.length
         ? appended
         : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
-    for (const outcome of outcomes) if (!outcome?.duplicate) this.#published++
+    outcomes.forEach((outcome, index) => this.#count(events[index]!, outcome?.duplicate === true))
     if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0))
       this.#fanout.measure(since)
     return outcomes
+  }
+
+  /**
+   * Records the time of an append.
+   * @param since when the publish began, on the monotonic clock; `undefined`: this publish is not measured
+   */
+  #appended(since: number | undefined): void {
+    if (since !== undefined) this.#figures.appends.observe((monotonicNow() - since) / 1_000)
+  }
+
+  #count({ ephemeral }: CheckedEvent, isDuplicate: boolean): void {
+    this.#figures.published[ephemeral ? 'ephemeral' : isDuplicate ? 'duplicate' : 'stored']++
   }
 
   #dispatchEphemeral(event: NewEvent): void {
@@ -256,6 +294,18 @@ export class Publisher {
   #receipt(event: CheckedEvent, outcome: Appended | undefined): Receipt {
     const id = outcome ? this.#encoder.cursor(outcome.sequence) : null
     return { id, topic: event.topic, duplicate: outcome?.duplicate ?? false, subscribers: this.#reach(event, outcome) }
+  }
+}
+
+/** @throws HubError `schema-mismatch` with the `index` of the event */
+function checkSchemas(typedTopics: TypedTopics, events: readonly CheckedEvent[]): void {
+  for (const [index, event] of events.entries()) {
+    try {
+      typedTopics.check(event)
+    } catch (err) {
+      if (err instanceof HubError) err.index = index
+      throw err
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import type { LogStats } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
+import type { HubFigures } from './figures.js'
 import { payloadBytes } from '../model/payload.js'
 import { isNumber, shapeOf } from '../model/shape.js'
 import { Latency } from './latency.js'
@@ -44,6 +45,7 @@ export const isSent = shapeOf<Sent>({ events: isNumber, bytes: isNumber })
 
 /** The parts of the hub that a meter works with. */
 export interface StatsSource {
+  figures: HubFigures
   connections: Connections
   log: () => LogStats
   /** Called with the latency meter when measuring starts, and with `undefined` when it stops. */
@@ -63,10 +65,9 @@ export class StatsMeter {
   /** The statistics of the last hour. */
   readonly history = new StatsHistory()
   readonly #source: StatsSource
-  readonly #in = { events: 0, bytes: 0 }
   /** The sums over ended streams. */
   readonly #ended: Sent = { events: 0, bytes: 0 }
-  readonly #latency = new Latency()
+  readonly #latency: Latency
   readonly #delay: IntervalHistogram
   #isListenedTo = false
   #timer: NodeJS.Timeout | undefined
@@ -79,6 +80,7 @@ export class StatsMeter {
   /** Starts to measure. */
   constructor(source: StatsSource) {
     this.#source = source
+    this.#latency = new Latency(source.figures.latency)
     this.#delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
     this.#delay.enable()
     this.#before = this.#count()
@@ -103,13 +105,14 @@ export class StatsMeter {
 
   /** Returns the monotonic time if the latency of this publish is measured, and `undefined` otherwise. */
   clock(): number | undefined {
-    return this.#isListenedTo || ++this.#publishes % TIMED === 0 ? monotonicNow() : undefined
+    return this.#isListenedTo || this.#publishes++ % TIMED === 0 ? monotonicNow() : undefined
   }
 
   /** Counts a published event. */
   published(event: NewEvent): void {
-    this.#in.events++
-    this.#in.bytes += payloadBytes(event)
+    const { dispatched } = this.#source.figures
+    dispatched.events++
+    dispatched.bytes += payloadBytes(event)
     if (!this.#isListenedTo) return
     const { topic } = event
     const count = this.#byTopic.get(topic)
@@ -174,11 +177,12 @@ export class StatsMeter {
   }
 
   #count(): Counts {
+    const { dispatched } = this.#source.figures
     const out = this.sent()
     return {
       at: monotonicNow(),
-      events: { in: this.#in.events, out: out.events },
-      bytes: { in: this.#in.bytes, out: out.bytes },
+      events: { in: dispatched.events, out: out.events },
+      bytes: { in: dispatched.bytes, out: out.bytes },
     }
   }
 }

@@ -251,7 +251,11 @@ export class Stream implements SinkListener, FeedStream {
     // A large write fills any socket for moments, and one of HTTP/2 always. A stalled sink stays full for longer, or
     // the feed has dropped frames that a live stream still needs.
     const hasStalled = fullFor > STALL || (offset !== undefined && !isHeld)
-    if (this.#policy === 'latest' && hasStalled) this.#skip()
+    const skips = this.#policy === 'latest' && hasStalled
+    if (skips) this.#skip()
+    // catch-up fills a socket with each batch
+    if (!this.isClosed && (offset !== undefined || hasStalled))
+      this.#source.figures.stalls[skips ? 'skipped' : isHeld ? 'recovered' : 'resumed']++
     if (this.#state !== 'waiting') return
     if (isHeld && !this.#backlog?.skips) this.#goLive(offset)
     else this.#resume()
@@ -259,12 +263,15 @@ export class Stream implements SinkListener, FeedStream {
 
   /** As `SinkListener.stalled`. A stalled stream with `latest` costs nothing, so it stays open. */
   stalled(): void {
-    if (this.#policy === 'resume') this.end('slow')
+    if (this.#policy !== 'resume') return
+    if (this.#state !== 'closed') this.#source.figures.stalls.ended++
+    this.end('slow')
   }
 
   /** As `SinkListener.closed`. */
   closed(): void {
     if (this.#state === 'closed') return
+    if (this.isFull) this.#source.figures.stalls.gone++
     this.#close()
     this.#source.onEnd(this, undefined)
   }

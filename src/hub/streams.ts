@@ -13,6 +13,7 @@ import { waitFor } from './cluster/log-wait.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
+import type { HubFigures } from './figures.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { CursorName, NamedCursors } from './named-cursors.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
@@ -39,6 +40,7 @@ export interface StreamsSource {
   lifecycle: Lifecycle
   encoder: Encoder
   fanout: Fanout
+  figures: HubFigures
   /** The open streams. */
   connections: Connections
   cursors: NamedCursors
@@ -63,11 +65,12 @@ export class Streams {
   readonly #reaper: StreamReaper
 
   constructor(source: StreamsSource, { onError, onRound, ...reaping }: StreamsOptions) {
-    const { log, encoder, fanout, connections, cursors, presence } = source
+    const { log, encoder, fanout, figures, connections, cursors, presence } = source
     const head = () => fanout.head
     this.#source = source
     this.#streamSource = {
       log,
+      figures,
       encoder,
       head,
       batches: new CatchUpCache(log, encoder, head),
@@ -129,8 +132,9 @@ export class Streams {
 
   /** Opens a stream: sends the first block at once, then the requested history, then new events. */
   subscribe({ info, selection, format, start, sink, cursor, slow }: Subscription): Stream {
-    const { lifecycle, fanout, connections, cursors, systemTopics } = this.#source
+    const { lifecycle, fanout, figures, connections, cursors, systemTopics } = this.#source
     lifecycle.requireOpen()
+    figures.opened++
     const { head } = fanout
     const feed = fanout.enter(selection, format, info.observes)
     const stream = new Stream(this.#streamSource, { identity: info, feed, head, start, sink, policy: slow })
@@ -193,8 +197,9 @@ export class Streams {
   }
 
   #ended(stream: Stream, reason: CloseReason | undefined): void {
-    const { fanout, connections, cursors, systemTopics } = this.#source
+    const { fanout, figures, connections, cursors, systemTopics } = this.#source
     if (!connections.delete(stream)) return
+    figures.ended[reason ?? 'gone']++
     fanout.leave(stream.feed, stream.info.observes)
     systemTopics.changed(stream, 'closed', reason ?? 'gone')
     this.#presentAt(stream, stream.feed.selection, undefined)

@@ -10,6 +10,7 @@ import type { Peers } from './cluster/peers.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
+import type { HubFigures } from './figures.js'
 import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, isConnectionChange, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { StatsHistory } from './stats-history.js'
@@ -30,6 +31,7 @@ interface ChangeMessage extends ClusterMessage {
 
 /** The parts of the hub that system topics work with. */
 export interface SystemTopicsSource {
+  figures: HubFigures
   connections: Connections
   fanout: Fanout
   log: EventLog
@@ -51,9 +53,10 @@ export class SystemTopics {
   #watchesConnections = false
 
   constructor(source: SystemTopicsSource) {
-    const { connections, fanout, log, messenger } = source
+    const { figures, connections, fanout, log, messenger } = source
     this.#source = source
     this.#stats = new StatsMeter({
+      figures,
       connections,
       log: () => log.view.stats(),
       measure: (latency) => (fanout.latency = latency),

@@ -3,6 +3,7 @@ import type { NewEvent, ScannedEvent, StoredEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
 import type { Selection } from '../model/selection.js'
+import type { TransactionFigures } from './transaction-figures.js'
 
 /** The result of the append of one event. */
 export interface Appended {
@@ -242,6 +243,8 @@ export interface LogView {
 export interface EventLog {
   readonly view: LogView
   readonly records: KeyValue
+  /** The transactions of this process, for a log that stores its events by transactions. */
+  readonly transactions?: TransactionFigures
 
   /**
    * Stores events, all or none. Resolves when they are durable and every follower of this process has got them. Events

@@ -6,6 +6,7 @@ import { encodeData } from './json.js'
 import { payloadBytes, type PayloadKind } from './payload.js'
 import { quote } from './quote.js'
 import { requireTopic, type EventTopic } from './topic.js'
+import { withTrace, type TraceContext } from './trace-context.js'
 import { fits } from './utf8.js'
 
 /** An event as a publisher describes it, with exactly one of `data` (any JSON value), `text` and `bytes`. */
@@ -130,16 +131,17 @@ const MEMBERS: ReadonlySet<string> = new Set([
  * @param maxSize the maximum size of the payload, in bytes
  * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, naming the fault
  */
-export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
+export function checkEvent(topic: string, input: EventInput, maxSize: number, trace?: TraceContext): CheckedEvent {
   requireTopic(topic)
-  return checkInput(topic, input, maxSize)
+  return checkInput(topic, input, maxSize, trace)
 }
 
 /**
  * As `checkEvent`, for a checked topic.
+ * @param trace the trace that the event belongs to
  * @throws HubError `invalid-event` or `event-too-large`
  */
-export function checkInput(topic: EventTopic, input: EventInput, maxSize: number): CheckedEvent {
+export function checkInput(topic: EventTopic, input: EventInput, maxSize: number, trace?: TraceContext): CheckedEvent {
   const { data, text, bytes, type, id, attributes, ephemeral = false } = readInput(topic, input)
   if (Number(data !== undefined) + Number(text !== undefined) + Number(bytes !== undefined) !== 1) {
     throw new HubError(
@@ -165,7 +167,8 @@ export function checkInput(topic: EventTopic, input: EventInput, maxSize: number
   const kind = text !== undefined ? 'text' : bytes !== undefined ? 'bytes' : 'json'
   const payload = kind === 'json' ? encodeData(data) : kind === 'text' ? requireText(text) : readBytes(bytes)
   requireSize(kind, payload, maxSize)
-  const encoded = attributes === undefined ? undefined : readAttributes(attributes, kind)
+  const own = attributes === undefined ? undefined : readAttributes(attributes, kind)
+  const encoded = trace ? withTrace(own, trace) : own
   return new CheckedEvent({ topic, type, id, attributes: encoded, kind, payload }, ephemeral)
 }
 
@@ -177,7 +180,11 @@ export const BATCH_MAX = 1_000
  * @param maxSize the maximum size of each payload, in bytes
  * @throws HubError as `checkEvent`; its `index` is the index of the refused event
  */
-export function checkEvents(inputs: readonly (EventInput & { topic: string })[], maxSize: number): CheckedEvent[] {
+export function checkEvents(
+  inputs: readonly (EventInput & { topic: string })[],
+  maxSize: number,
+  trace?: TraceContext,
+): CheckedEvent[] {
   const length = requireArray(inputs)
   if (length > BATCH_MAX)
     throw new HubError('invalid-event', `A batch can have at most ${BATCH_MAX} events, and this batch has ${length}.`)
@@ -191,6 +198,7 @@ export function checkEvents(inputs: readonly (EventInput & { topic: string })[],
           reading(() => requireObject(input).topic),
           input!,
           maxSize,
+          trace,
         ),
       )
     } catch (err) {

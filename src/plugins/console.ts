@@ -1,34 +1,12 @@
 /** Serves the web console: the static files that `npm run build` makes from src/console/. */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import files from '@fastify/static'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { addPageHeaders } from './page-headers.js'
 
 /** The same folder, seen from src/plugins/ and from dist/plugins/. */
 const ROOT = fileURLToPath(new URL('../../dist/console/', import.meta.url))
-
-/** Allows the console's own files, and requests to this hub. */
-const CONTENT_SECURITY_POLICY = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ["'self'", 'data:'],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-}
-
-const HEADERS: FastifyHelmetOptions = {
-  contentSecurityPolicy: CONTENT_SECURITY_POLICY,
-  crossOriginOpenerPolicy: false, // without TLS, browsers ignore the header with a warning
-  originAgentCluster: false, // as above
-  strictTransportSecurity: false, // a decision of the proxy that terminates TLS
-}
 
 /** Files with a hash of their content in the name. Caches may keep them for good. */
 const HASHED = /\/assets\/[^/]+$/
@@ -40,21 +18,10 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     return
   }
   const root = app.prefix.replace(/\/$/, '')
-  await app.register(helmet, { global: false })
-  // on each route, after the hooks of the application, which may use @fastify/helmet with other headers
-  app.addHook('onRoute', (route) => {
-    route.onRequest = [
-      route.onRequest ?? [],
-      async (_request: FastifyRequest, reply: FastifyReply) => reply.helmet(HEADERS),
-    ].flat()
-  })
-  app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, anyQuery: true } // a query is for the scripts of the page
-  })
+  await addPageHeaders(app)
   // The URLs in the page are relative to its folder, so its own URL must end with a slash. `originalUrl` is the URL
   // that the browser knows, before `rewriteUrl`.
   app.addHook('onRequest', async (request, reply) => {
-    reply.removeHeader('cache-control') // unlike the answers of the API, these files may be cached
     const isPage = request.routeOptions.url?.replace(/\/$/, '') === root
     const [path = ''] = request.originalUrl.split('?', 1)
     if (isPage && !path.endsWith('/')) return reply.redirect(`.${path.slice(path.lastIndexOf('/'))}/`)

@@ -62,6 +62,7 @@ export default fp<ErrorsOptions>(
 
     function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
       log(problem, request)
+      app.fanfareRefused[problem.code]++
       if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
         reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
         return reply
@@ -77,7 +78,11 @@ export default fp<ErrorsOptions>(
       return sendProblem(problem, app.mountPath(request), request, reply)
     }
   },
-  { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream', 'fanfare-mount'] },
+  {
+    name: 'fanfare-errors',
+    fastify: '5.x',
+    dependencies: ['fanfare-event-stream', 'fanfare-mount', 'fanfare-metrics'],
+  },
 )
 
 /**
@@ -135,8 +140,10 @@ function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem
 
 function fromHub(err: HubError): Problem {
   if (err.code === 'hub-closed') return new Problem('draining', err.message)
-  const errors = err.index === undefined ? {} : { errors: [{ path: `/events/${err.index}`, message: err.message }] }
-  return new Problem(err.code, err.message, errors, { cause: err })
+  const { code, message, index, errors } = err
+  const at = index === undefined ? '' : `/events/${index}`
+  const faults = errors?.map((error) => ({ ...error, path: at + error.path })) ?? (at && [{ path: at, message }])
+  return new Problem(code, message, faults ? { errors: faults } : {}, { cause: err })
 }
 
 /** Returns the header `WWW-Authenticate` (RFC 6750, 3). */

@@ -12,7 +12,7 @@ import type { Sink } from '../wire/sink.js'
 import type { Settings } from '../settings.js'
 import type { Chunk } from '../wire/chunk.js'
 import { detach, dropRest, emitClose } from '../server/detach.js'
-import { Http2Sessions } from '../server/http2-sessions.js'
+import { giveAnswerTurn } from '../server/http2-turns.js'
 import { markEventStream } from '../server/idle-connections.js'
 import type { NativePaths } from '../server/native.js'
 import { SinkWatch } from '../server/sink-watch.js'
@@ -43,9 +43,7 @@ const SEARCH_INTERVAL = { min: 1_000, max: 60_000 }
 export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: NativePaths }>(
   async (app, { slowTimeout, heartbeat, native }) => {
     const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
-    const sessions = new Http2Sessions()
     const open = new Set<Reachable>()
-    app.addHook('preClose', async () => sessions.close())
     if (process.platform === 'linux') searchVanished(app, open, heartbeat)
 
     app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
@@ -55,7 +53,10 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
         if (!(raw instanceof Http2ServerResponse)) emitClose(raw)
         return undefined
       }
-      if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
+      if (raw instanceof Http2ServerResponse) {
+        app.fanfareHttp2Sessions?.addEventStream(raw.stream)
+        giveAnswerTurn(raw.stream)
+      }
       const body = sendHead(this, headers, native)
       return openSink(body, {
         isChunked: takesChunks(this) && body instanceof Socket,
@@ -67,7 +68,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
     })
     app.decorateReply('endedFanfareStream', sendEnded)
   },
-  { name: 'fanfare-event-stream', fastify: '5.x' },
+  { name: 'fanfare-event-stream', fastify: '5.x', dependencies: ['fanfare-hub'] },
 )
 
 /** Ends the streams whose peers have vanished, until the application closes. */
@@ -127,6 +128,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>, native: 
   if (raw instanceof Http2ServerResponse) {
     raw.writeHead(200, head)
     raw.flushHeaders()
+    if (!raw.stream.endAfterHeaders) raw.stream.resume() // drops a body, which would wait in the process
     return raw.stream
   }
   delimitBody(reply, raw)

@@ -7,27 +7,33 @@ import type { Cluster } from '../cluster/cluster.js'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { natsServersOf } from '../log/address.js'
+import type { TypedTopics } from '../hub/typed-topics/typed-topics.js'
 import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/open.js'
 import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import { hubOptions, type Settings } from '../settings.js'
 import { version } from '../model/version.js'
+import { watchSessions, type Http2Sessions } from '../server/http2-sessions.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** The hub, for the code of this package. Applications use `hub`. */
     fanfareHub: Hub
+    /** The schemas of topics; `undefined`: no topic has a schema. */
+    fanfareTypedTopics: TypedTopics | undefined
     /**
      * Resolves when the server has answered all requests, or after a time.
      * @param time in milliseconds
      */
     fanfareRequestsAnswered: (time: number) => Promise<void>
+    /** The sessions of a server of HTTP/2; `undefined` for other servers. */
+    fanfareHttp2Sessions: Http2Sessions | undefined
   }
 }
 
-/** Closes the idle connections of an HTTP/1 server. An HTTP/2 server has no such method, and needs none. */
+/** Closes the idle connections of an HTTP/1 server. A server of HTTP/2 alone has no such method, and needs none. */
 function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void {
   server.closeIdleConnections?.()
 }
@@ -42,22 +48,29 @@ interface Options extends Settings {
 
 export default fp<Options>(
   async (app, { native, ownLog, ownCluster, ...settings }) => {
+    const typedTopics = await openTypedTopics(settings.schemas)
     const { log, cluster } = ownLog ? { log: ownLog, cluster: ownCluster } : await openEventLog(app, settings)
     const hub = await Hub.open(log, {
       ...hubOptions(settings),
       version,
+      typedTopics,
       ...(cluster && { cluster }),
       onError: (err, message) => app.log.error({ err }, message),
     })
     app.decorate('fanfareHub', hub)
+    app.decorate('fanfareTypedTopics', typedTopics)
     const connections = watchConnections(app, native.idleConnections)
+    const sessions = watchSessions(app.server, () => hub.draining)
+    app.decorate('fanfareHttp2Sessions', sessions)
     app.decorate('fanfareRequestsAnswered', async (time: number) => {
       const deadline = monotonicNow() + time
-      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
+      const areAtWork = () => connections?.areRequestsAtWork() === true || sessions?.areRequestsAtWork() === true
+      while (areAtWork() && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
     })
     let closingIdle: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
       hub.endStreams() // an open stream would keep the server from closing
+      sessions?.close()
       // A connection whose last request is answered after Node has closed idle connections would also keep it open.
       closingIdle = setInterval(() => {
         closeIdle(app.server)
@@ -71,6 +84,15 @@ export default fp<Options>(
   },
   { name: 'fanfare-hub', fastify: '5.x' },
 )
+
+/**
+ * Reads the file of schemas. The validator is loaded only if there is a file.
+ * @throws SettingsError naming the fault of the file
+ */
+async function openTypedTopics(path: string | undefined): Promise<TypedTopics | undefined> {
+  if (path === undefined) return undefined
+  return (await import('../hub/typed-topics/typed-topics.js')).TypedTopics.open(path)
+}
 
 const LEADS = 'this process writes the log of the folder'
 const FOLLOWS = 'another process writes the log of the folder, and this one reads it'

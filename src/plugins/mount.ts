@@ -27,7 +27,7 @@ type RouterOptions = Pick<
 > & { ignoreDuplicateSlashes?: boolean }
 
 /** Returns the options of an application's router. They may also be given beside `routerOptions`, as in Fastify 4. */
-function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
+export function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
   return { ...(config as RouterOptions), ...(routerOptions as RouterOptions | undefined) }
 }
 

@@ -8,6 +8,7 @@ import { quote } from '../model/quote.js'
 import { SettingsError } from '../model/settings-error.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from '../server/body-timeout.js'
 import { resolveSettings, type Settings } from '../settings.js'
+import type { WorkerIdentity } from './metrics.js'
 
 /**
  * Where the hub keeps its events: an address as in the settings, or a log of the application's own, which the hub
@@ -35,6 +36,8 @@ export interface OwnOptions {
   timeouts?: RequestTimeouts
   /** The processes that serve an own `log`. */
   cluster?: Cluster | undefined
+  /** The process of a hub with `FANFARE_WORKERS`. */
+  worker?: WorkerIdentity | undefined
 }
 
 /** The checked options of the plugin. */
@@ -50,6 +53,10 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   /** Whether `/` and requests without a route belong to the hub. Otherwise they belong to the application. */
   ownsFallback: boolean
   hasConsole: boolean
+  hasMetrics: boolean
+  /** Whether the OpenAPI document and its page are served. */
+  hasDocs: boolean
+  worker: WorkerIdentity | undefined
   /** In milliseconds. */
   bodyTimeout: number
 }
@@ -59,7 +66,15 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
  * @throws SettingsError if an option is unknown or invalid, or if the scope already has a hub
  */
 export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnOptions): CheckedOptions {
-  const { prefix: given = '', authenticate, ownsRoot = false, timeouts = REQUEST_TIMEOUTS, cluster, ...rest } = options
+  const {
+    prefix: given = '',
+    authenticate,
+    ownsRoot = false,
+    timeouts = REQUEST_TIMEOUTS,
+    cluster,
+    worker,
+    ...rest
+  } = options
   const { settings, ownLog } = resolveOptions(rest)
   if (typeof given !== 'string')
     throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
@@ -72,6 +87,8 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
   const prefix = given.replace(/\/+$/, '')
   const ownsFallback = ownsRoot || prefix !== ''
   const hasConsole = rest.console === undefined ? ownsFallback : settings.console
+  const hasMetrics = rest.metrics === undefined ? ownsFallback : settings.metrics
+  const hasDocs = rest.docs === undefined ? ownsFallback : settings.docs
   return {
     settings,
     ownLog,
@@ -81,6 +98,9 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
     ownsRoot,
     ownsFallback,
     hasConsole,
+    hasMetrics,
+    hasDocs,
+    worker,
     bodyTimeout: timeouts.body,
   }
 }

@@ -1,11 +1,13 @@
 /**
- * Delays pipelined requests of HTTP/1 (RFC 9112, 9.3.2). Node hands over all requests of one packet at once. A request
- * that only reads waits until the client has taken the answers before it. Otherwise a client that takes none could make
- * the hub build any number of answers. A stream needs the connection for itself.
+ * Delays requests that read. Node hands over all requests of one packet at once. A pipelined request of HTTP/1
+ * (RFC 9112, 9.3.2) waits until the client has taken the answers before it; a stream needs the connection for itself. On HTTP/2 a
+ * few answers are built at the same time. Otherwise a client that takes none could make the hub build any number of
+ * answers.
  */
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { awaitAnswerTurn } from '../server/http2-turns.js'
 
 const READS = ['GET', 'HEAD']
 
@@ -21,13 +23,16 @@ export default fp(
 )
 
 function awaitTurn(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-  if (READS.includes(request.method) && !hasTurn(reply)) afterTurn(reply, done)
-  else done()
+  const { raw } = reply
+  if (!READS.includes(request.method)) done()
+  else if (raw instanceof Http2ServerResponse) awaitAnswerTurn(raw.stream, done)
+  else if (hasTurn(reply)) done()
+  else afterTurn(reply, done)
 }
 
 /** Whether the answers to earlier requests have been sent, or the peer has gone. */
 function hasTurn({ raw, request: { raw: message } }: FastifyReply): boolean {
-  return raw instanceof Http2ServerResponse || Boolean(raw.socket) || message.readableAborted
+  return Boolean(raw.socket) || message.readableAborted
 }
 
 function afterTurn({ raw, request: { raw: message } }: FastifyReply, done: () => void): void {

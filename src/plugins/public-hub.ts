@@ -5,10 +5,12 @@ import { createTokenIssuer, type IssueOptions, type IssueToken } from '../auth/t
 import type { EventGap, EventsOptions, HubEvent } from '../hub/event-reader.js'
 import type { Hub } from '../hub/hub.js'
 import type { Receipt } from '../hub/publisher.js'
+import { tracedPublish, tracedPublishAll } from '../hub/traced-publish.js'
 import type { TopicInfo } from '../hub/topics.js'
 import type { LogStats } from '../log/log.js'
 import type { EventInput } from '../model/event.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
+import type { Traces } from '../observe/traces.js'
 import type { Settings } from '../settings.js'
 import { createPublicConnections, type FanfareConnections } from './public-connections.js'
 
@@ -75,6 +77,11 @@ export interface FanfareHub {
   /** Returns the size of the log. */
   stats(): LogStats
   /**
+   * Returns the metrics of the hub (`fanfare_…`) in the text format of Prometheus, for an application that serves
+   * metrics of its own.
+   */
+  metrics(): Promise<string>
+  /**
    * Ends all streams in small groups, spread over a time.
    * @param time in milliseconds, at most a day
    * @throws SettingsError for any other value; no stream is ended then
@@ -88,15 +95,15 @@ export interface FanfareHub {
 
 export default fp<Settings>(
   async (app, settings) => {
-    app.decorate('hub', createPublicHub(app.fanfareHub, createTokenIssuer(settings)))
+    app.decorate('hub', createPublicHub(app.fanfareHub, app.fanfareTraces, createTokenIssuer(settings)))
   },
-  { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub'] },
+  { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-traces'] },
 )
 
-function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
+function createPublicHub(hub: Hub, traces: Traces, issueToken: IssueToken): FanfareHub {
   return {
-    publish: (topic, event) => hub.publish(topic, event),
-    publishAll: (events) => hub.publishAll(events),
+    publish: (topic, event) => tracedPublish(hub, traces, topic, event),
+    publishAll: (events) => tracedPublishAll(hub, traces, events),
     events: (patterns, options) => hub.events(patterns, options),
     async present(topic) {
       requireTopic(topic)
@@ -115,6 +122,10 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     issueToken,
     connections: createPublicConnections(hub),
     stats: () => hub.stats(),
+    async metrics() {
+      const { print } = await import('../observe/exposition.js')
+      return print(await hub.metrics(), 'text')
+    },
     drain: (time) => hub.drain(time),
     halt: () => hub.halt(),
     close: () => hub.close(),

@@ -4,6 +4,7 @@
  * unread data resets it, and the client may lose the answer (RFC 9112, 9.6).
  */
 import type { IncomingMessage } from 'node:http'
+import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -29,11 +30,9 @@ export default fp<{ bodyTimeout: number }>(
       })
     })
 
-    // On HTTP/2 the rest blocks only its own stream, which is ended after a while.
-    app.afterEachAnswer(({ raw }) => {
-      if (raw.httpVersionMajor === 1 || !hasBody(raw) || raw.complete || raw.destroyed) return
-      const timer = setTimeout(() => raw.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
-      raw.once('close', () => clearTimeout(timer))
+    app.beforeEachAnswer(({ raw }, reply) => {
+      if (reply.raw instanceof Http2ServerResponse && hasBody(raw) && !raw.complete)
+        closeStreamAfter(reply.raw.stream, bodyTimeout)
     })
   },
   { name: 'fanfare-slow-requests', fastify: '5.x', dependencies: ['fanfare-checks'] },
@@ -45,8 +44,10 @@ export function isBodyUnderWay({ raw }: FastifyRequest): boolean {
   return complete === false && raw.httpVersionMajor === 1 && hasBody(raw)
 }
 
-/** Whether the headers of a request announce a body. */
-export function hasBody({ headers }: IncomingMessage): boolean {
+/** Whether a request has a body. On HTTP/2 a body needs no header (RFC 9113, 8.1). */
+export function hasBody(request: IncomingMessage | Http2ServerRequest): boolean {
+  const { headers } = request
+  if (request instanceof Http2ServerRequest) return !request.stream.endAfterHeaders
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
@@ -56,6 +57,17 @@ export function closeAfter(request: FastifyRequest, reply: FastifyReply, bodyTim
   reply.header('connection', 'close')
   // Node calls this after the last response (lib/_http_server.js). Its own implementation resets the connection.
   socket.destroySoon = () => linger(socket, Math.min(bodyTimeout, DROP_TIME))
+}
+
+/**
+ * Ends a stream of HTTP/2 some time after its answer. The rest of the body blocks no other stream. Without an error
+ * code the client keeps the answer (RFC 9113, 8.1).
+ */
+function closeStreamAfter(stream: ServerHttp2Stream, bodyTimeout: number): void {
+  stream.once('finish', () => {
+    const timer = setTimeout(() => stream.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
+    stream.once('close', () => clearTimeout(timer))
+  })
 }
 
 /**

@@ -5,7 +5,9 @@
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
+import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { AnswerPieces } from '../server/answer-pieces.js'
 import { queueSizeOf } from '../server/direct-writer.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
@@ -73,6 +75,7 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
     app.decorateReply('answerSlot', -1)
     app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = pending.add(reply.raw)))
     app.afterEachAnswer((_request, { raw, answerSlot }) => pending.delete(raw, answerSlot))
+    app.addHook('onSend', (_request, reply, payload, done) => done(null, inPieces(reply, payload)))
     const timer = setInterval(
       () => check(performance.now()),
       Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / CHECKS)),
@@ -93,7 +96,7 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
     }
 
     function timeOf(answer: Answer, waiting: number): number {
-      const isExact = native.directWriter && !(answer instanceof Http2ServerResponse)
+      const isExact = answer instanceof Http2ServerResponse ? pieces.has(answer) : native.directWriter
       return isExact ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
     }
 
@@ -107,13 +110,27 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
   { name: 'fanfare-unread-answers', fastify: '5.x', dependencies: ['fanfare-checks'] },
 )
 
+/** The large answers over HTTP/2. */
+const pieces = new WeakMap<Http2ServerResponse, AnswerPieces>()
+
+/** Returns the body of an answer; in pieces if the answer is large and sent over HTTP/2. */
+function inPieces(reply: FastifyReply, payload: unknown): unknown {
+  const { raw } = reply as { raw: Answer }
+  if (!(raw instanceof Http2ServerResponse) || !AnswerPieces.suits(payload)) return payload
+  const bytes = Buffer.from(payload)
+  const body = new AnswerPieces(bytes)
+  pieces.set(raw, body)
+  reply.header('content-length', bytes.length)
+  return body
+}
+
 function isGone(answer: Answer): boolean {
   return answer instanceof Http2ServerResponse ? answer.stream.destroyed : answer.destroyed || answer.writableFinished
 }
 
 /** Returns how many bytes of an answer the client has not taken. 0 if the answer does not wait for the client. */
 function waitingOf(answer: Answer, native: NativePaths): number {
-  if (answer instanceof Http2ServerResponse) return answer.stream.writableLength
+  if (answer instanceof Http2ServerResponse) return (pieces.get(answer)?.left ?? 0) + answer.stream.writableLength
   const { socket } = answer
   if (!socket) return 0 // answers to earlier requests on the connection come first
   // the second term is the part of a single write that the kernel has not taken

@@ -1,12 +1,14 @@
 /** The routes that publish one event, a batch, or an NDJSON upload. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { authorize, authorizeSome } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
 import type { CheckedEvent } from '../model/event.js'
 import { requireTopic, type EventTopic } from '../model/topic.js'
+import type { TraceContext } from '../model/trace-context.js'
+import { countOf, describeReceipt, sendTo } from '../observe/span-attributes.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
 import { TopicParams } from '../schemas/common.js'
@@ -43,7 +45,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
       },
     },
     async (request, reply) => {
-      const receipt = await app.fanfareHub.publishOne(checkBody(app.fanfareHub, request, request.query.type))
+      const receipt = await publishOne(app, request, request.params.topic, request.query.type)
       reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
       return receipt
     },
@@ -61,30 +63,51 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
         response: { 200: StreamReceipt, 201: BatchReceipt },
       },
     },
-    (request, reply) => publishMany(app.fanfareHub, request, reply, limits),
+    (request, reply) => publishMany(app, request, reply, limits),
   )
 }
 
 export default publish
 
+/** Publishes one event. A function that is not async: an `await` more would cost a publish. */
+function publishOne(
+  { fanfareHub: hub, fanfareTraces: traces }: FastifyInstance,
+  request: FastifyRequest,
+  topic: string,
+  type: string | undefined,
+): ReturnType<Hub['publishOne']> {
+  const trace = traces.begin('publish', request.headers, () => sendTo(topic))
+  const publish = () => hub.publishOne(checkBody(hub, request, type, trace?.context))
+  return trace ? trace.run(publish, describeReceipt) : publish()
+}
+
 /** Publishes a batch, or the lines of an upload as they arrive. */
 async function publishMany(
-  hub: Hub,
+  { fanfareHub: hub, fanfareTraces: traces }: FastifyInstance,
   request: FastifyRequest,
   reply: FastifyReply,
   limits: UploadLimits,
 ): Promise<StreamReceipt | BatchReceipt> {
-  const { body } = request
+  const { body, headers } = request
   const publisher = () => requirePrincipal(request)
-  if (body instanceof Readable) return publishLines(hub, publisher, body, limits)
+  if (body instanceof Readable) {
+    const trace = traces.begin('publish upload', headers, sendTo)
+    const publishAll = () => publishLines(hub, publisher, body, limits, trace?.context)
+    return trace ? trace.run(publishAll, ({ accepted }) => countOf(accepted)) : publishAll()
+  }
   if (!Buffer.isBuffer(body))
     throw new Problem(
       'unsupported-media-type',
       'The request has no body: send events as application/json or application/x-ndjson.',
     )
-  const events = await readBatch(body, new IncomingEvents(hub, publisher, limits.maxEventSize, 'event'))
-  publisher() // the token may have expired while the events were read
-  const receipts = await hub.publishChecked(events)
+  const trace = traces.begin('publish batch', headers, sendTo)
+  const publishAll = async () => {
+    const incoming = new IncomingEvents(hub, publisher, limits.maxEventSize, 'event', trace?.context)
+    const events = await readBatch(body, incoming)
+    publisher() // the token may have expired while the events were read
+    return hub.publishChecked(events)
+  }
+  const receipts = await (trace ? trace.run(publishAll, ({ length }) => countOf(length)) : publishAll())
   reply.code(201)
   return { events: receipts }
 }
@@ -117,15 +140,21 @@ function refuseKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () =
  * Checks the body of a request that publishes one event. The hub checks the event; the schema only describes the faults
  * of an event that the hub refuses.
  * @param type the query parameter `type`
+ * @param trace the trace that the request belongs to
  * @throws Problem, HubError
  */
-function checkBody(hub: Hub, request: FastifyRequest, type: string | undefined): CheckedEvent {
+function checkBody(
+  hub: Hub,
+  request: FastifyRequest,
+  type: string | undefined,
+  trace: TraceContext | undefined,
+): CheckedEvent {
   const { topic } = request.params as { topic: EventTopic } // checked by `refuseOtherTopics`
   const event = eventOf(request.body, type)
   let refusal: unknown
   if (isWithoutTopic(event)) {
     try {
-      return hub.check(topic, withKey(event, request))
+      return hub.check(topic, withKey(event, request), trace)
     } catch (err) {
       refusal = err
     }

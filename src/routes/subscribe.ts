@@ -15,10 +15,12 @@ import { hasExpired, type Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
+import { receiveFrom } from '../observe/span-attributes.js'
+import type { Traces } from '../observe/traces.js'
 import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
-import { preferredType } from '../server/negotiation.js'
+import { preferredType, varyByAccept } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
 import { countElsewhere, requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
 import { readCursorName } from './cursors.js'
@@ -46,6 +48,7 @@ type Wanted = Omit<Subscription, 'info' | 'sink'> & Required<Pick<StreamIdentity
 /** The dependencies of the routes. */
 interface Context {
   hub: Hub
+  traces: Traces
   /** The origins whose pages may use the hub. */
   listed: OriginList
   /** How far the clock of a client may be ahead, in milliseconds. */
@@ -54,7 +57,8 @@ interface Context {
 }
 
 const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, clockTolerance, ...limits }) => {
-  const context: Context = { hub: app.fanfareHub, listed: new OriginList(corsOrigins), clockTolerance, limits }
+  const { fanfareHub: hub, fanfareTraces: traces } = app
+  const context: Context = { hub, traces, listed: new OriginList(corsOrigins), clockTolerance, limits }
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
   app.get(
@@ -79,11 +83,13 @@ async function answer(
   query: EventsQuery,
 ): Promise<FastifyReply> {
   const selection = select(request, patterns, query)
-  vary(reply)
+  varyByAccept(reply)
   switch (preferredType(request)) {
     case 'text/event-stream':
       refuseMisplaced(query, PAGE_ONLY, 'a page of history (Accept: application/json)', 'an event stream')
-      return answerWithStream(context, request, reply, selection, query)
+      return traceOpening(context, request, selection, () =>
+        answerWithStream(context, request, reply, selection, query),
+      )
     case 'application/json':
       refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
       return reply.type('application/json; charset=utf-8').send(await readHistory(context, selection, query))
@@ -93,6 +99,17 @@ async function answer(
         'Accept text/event-stream for an event stream, or application/json for a page of history.',
       )
   }
+}
+
+/** Runs the opening of a stream in a span. The span ends once the stream is open, long before the stream ends. */
+function traceOpening(
+  { traces }: Context,
+  { headers }: FastifyRequest,
+  { patterns }: Selection,
+  open: () => Promise<FastifyReply>,
+): Promise<FastifyReply> {
+  const trace = traces.begin('subscribe', headers, () => receiveFrom(patterns))
+  return trace ? trace.run(open) : open()
 }
 
 /** Answers with an event stream. */
@@ -201,10 +218,4 @@ export function requireOwnTopics(patterns: readonly string[]): void {
     'not-found',
     `${quote(unknown)} is not one of the system topics, which are ${SYSTEM_TOPICS.join(' and ')}.`,
   )
-}
-
-/** Adds `Accept` to the header `Vary`. */
-function vary(reply: FastifyReply): void {
-  const already = reply.getHeader('vary')
-  reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)
 }

@@ -3,14 +3,14 @@
  * iterator over Node's stream would do its work for each chunk, and a client can send chunks of one byte.
  */
 import type { Readable } from 'node:stream'
-import { Problem } from '../errors.js'
+import { cutOff } from './body-timeout.js'
 import { GrowingBuffer } from './growing-buffer.js'
 
 /** The number of waiting bytes at which the body is paused. */
 const ENOUGH = 64 * 1024
 
 export class BodyPieces {
-  readonly #body: Readable
+  readonly #body: Readable & { aborted?: boolean }
   readonly #waiting = new GrowingBuffer()
   #state: 'open' | 'ended' | 'cut off' = 'open'
   #wake: (() => void) | undefined
@@ -34,8 +34,7 @@ export class BodyPieces {
       this.#wake = undefined
     }
     if (this.#waiting.length > 0) return this.#waiting.take()
-    if (this.#state === 'cut off')
-      throw new Problem('invalid-request', 'The request ended before its body was complete.')
+    if (this.#state === 'cut off') throw cutOff()
     return undefined
   }
 
@@ -63,7 +62,8 @@ export class BodyPieces {
   }
 
   readonly #onEnd = (): void => {
-    this.#state = 'ended'
+    // On HTTP/2 Node ends the body of a request that the client has cancelled.
+    this.#state = this.#body.aborted === true ? 'cut off' : 'ended'
     this.#wake?.()
   }
 

@@ -26,7 +26,7 @@ const PART = 1024 * 1024
  * @param done called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
  */
 export function readBody(
-  body: Readable & { complete?: boolean },
+  body: Readable & { complete?: boolean; aborted?: boolean },
   limit: number,
   timeout: number,
   done: (err: Error | null, bytes: Buffer) => void,
@@ -48,8 +48,9 @@ export function readBody(
     if (bytes.length + chunk.length > limit) finish(tooLarge(limit))
     else bytes.append(chunk)
   }
-  const onEnd = () => finish(null)
-  const onError = () => finish(new Problem('invalid-request', 'The request ended before its body was complete.'))
+  // On HTTP/2 Node ends the body of a request that the client has cancelled.
+  const onEnd = () => finish(body.aborted === true ? cutOff() : null)
+  const onError = () => finish(cutOff())
   body.on('data', onData).on('end', onEnd).on('error', onError)
   body.resume()
 
@@ -120,6 +121,11 @@ export class Waiting {
     this.#check()
     if (left <= 0) throw tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#timeout)}`)
   }
+}
+
+/** Returns the refusal of an incomplete body. */
+export function cutOff(): Problem {
+  return new Problem('invalid-request', 'The request ended before its body was complete.')
 }
 
 /** Returns the refusal of a body that exceeds the limit of its route. */

@@ -1,5 +1,6 @@
 /** Answers requests that Node's HTTP parser refuses: malformed requests, too large headers and timeouts. */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { NO_STORE } from './no-store.js'
 
@@ -11,11 +12,19 @@ const CODES: Record<string, [ProblemCode, string]> = {
 /** How long the peer may keep its side of the connection open after the answer, in milliseconds. */
 const END_GRACE = 2_000
 
-/** @param headersFor returns the CORS headers for an origin */
-export function clientErrorHandler(headersFor: (origin: string | undefined) => Record<string, string>) {
+/**
+ * @param headersFor returns the CORS headers for an origin
+ * @param onRefusal is called with the code of each refusal
+ */
+export function clientErrorHandler(
+  headersFor: (origin: string | undefined) => Record<string, string>,
+  onRefusal: (code: ProblemCode) => void,
+) {
   return (err: ClientError, socket: Socket): void => {
     if (err.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+    if (socket instanceof TLSSocket && socket.alpnProtocol === null) return void socket.destroy() // no handshake
     const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'The hub cannot parse the HTTP request.']
+    onRefusal(code)
     const problem = new Problem(code, words)
     const body = JSON.stringify(problem.toBody('', ''))
     const headers = {

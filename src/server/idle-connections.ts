@@ -3,8 +3,10 @@
  * A browser that has connected in advance would keep the application from closing until the timeout for a head.
  */
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Http2ServerResponse, type Http2SecureServer } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 
@@ -13,17 +15,21 @@ export const CHECK_INTERVAL = 50
 /** How many checks a connection with half a head survives. */
 const CHECKS_WITH_HALF_HEAD = 10
 
-/** The connections of an application's server that belong to HTTP. */
+/** A server that speaks HTTP/1, alone or besides HTTP/2. */
+type Http1Server = HttpServer | HttpsServer | Http2SecureServer
+
+/** The connections of an application's server that belong to HTTP/1. */
 export abstract class IdleConnections {
   /** How many checks have found each connection idle. */
   protected readonly checks = new Map<Socket, number>()
 
-  constructor(server: HttpServer | HttpsServer) {
+  constructor(server: Http1Server) {
     const { checks } = this
     function forget(this: Socket): void {
       checks.delete(this)
     }
-    server.on(server instanceof HttpsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+      if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return
       checks.set(socket, 0)
       socket.on('close', forget)
     })
@@ -49,13 +55,19 @@ export abstract class IdleConnections {
 }
 
 /**
- * Watches the connections of an application's server. Returns `undefined` for an HTTP/2 server, which has sessions.
+ * Watches the HTTP/1 connections of an application's server. Returns `undefined` for a server of HTTP/2 alone.
  * @param isNative whether to read the marks that Node's HTTP leaves on sockets; otherwise requests are counted
  */
 export function watchConnections(app: Pick<FastifyInstance, 'server'>, isNative: boolean): IdleConnections | undefined {
   const server: unknown = app.server
-  if (!(server instanceof HttpServer) && !(server instanceof HttpsServer)) return undefined
+  if (!speaksHttp1(server)) return undefined
   return isNative ? new MarkedConnections(server) : new CountedConnections(server)
+}
+
+/** Only a server of HTTP/2 alone has no idle connections of HTTP/1 to close. */
+function speaksHttp1(server: unknown): server is Http1Server {
+  if (server instanceof HttpServer || server instanceof HttpsServer) return true
+  return server instanceof TlsServer && 'closeIdleConnections' in server
 }
 
 /** Reads the marks that Node's HTTP leaves on sockets. */
@@ -80,18 +92,19 @@ export function markEventStream(response: ServerResponse): void {
 
 /** Counts requests with Node's public API. */
 class CountedConnections extends IdleConnections {
-  readonly #server: HttpServer | HttpsServer
+  readonly #server: Http1Server
   /** The open responses of each connection. */
   readonly #responses = new Map<Socket, Set<ServerResponse>>()
 
-  constructor(server: HttpServer | HttpsServer) {
+  constructor(server: Http1Server) {
     super(server)
     this.#server = server
     const all = this.#responses
     function forget(this: Socket): void {
       all.delete(this) // a pipelined response that never got the socket emits no 'close'
     }
-    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const count = ({ socket }: IncomingMessage, response: ServerResponse | Http2ServerResponse) => {
+      if (response instanceof Http2ServerResponse) return
       const responses = all.get(socket) ?? new Set()
       if (responses.size === 0) all.set(socket.once('close', forget), responses)
       responses.add(response)
@@ -100,7 +113,8 @@ class CountedConnections extends IdleConnections {
         all.delete(socket)
         socket.removeListener('close', forget)
       })
-    })
+    }
+    ;(server as NodeJS.EventEmitter).on('request', count)
   }
 
   areRequestsAtWork(): boolean {

@@ -40,6 +40,12 @@ export function openSink(body: StreamBody, options: SinkOptions): Sink {
   return new StreamSink(body, options, canBeDirect ? writerTo(body) : undefined)
 }
 
+/** Bytes that are not yet passed to the body. */
+interface Part {
+  bytes: Buffer
+  lender?: Lender | undefined
+}
+
 class StreamSink implements Sink, Watched, Reachable {
   // The fields of a write come first, so that they share cache lines: with a thousand streams each line is a cache
   // miss.
@@ -53,7 +59,7 @@ class StreamSink implements Sink, Watched, Reachable {
   #isClosed = false
   #isWatched = false
   /** The rest of a large write, and later writes, not yet passed to the body. */
-  #rest: Buffer[] | undefined
+  #rest: Part[] | undefined
   /** The minimum of unsent bytes since the sink became full. A new minimum is progress of the peer. */
   #waiting = 0
   /** The time of the last progress, or of the end of the sink, on the clock of `performance.now()`. */
@@ -86,7 +92,8 @@ class StreamSink implements Sink, Watched, Reachable {
 
   get connection(): Reachable['connection'] {
     if (this.#socket || this.#body instanceof Socket || this.#body instanceof ServerResponse) return this.#socket
-    return this.#body.session?.socket
+    const { session } = this.#body
+    return session && !session.destroyed ? session.socket : undefined // a destroyed session throws
   }
 
   abandon(): void {
@@ -97,7 +104,7 @@ class StreamSink implements Sink, Watched, Reachable {
   write(chunk: Chunk, lender?: Lender): boolean {
     const bytes = this.#isChunked ? chunk.framed : chunk.plain
     this.#isDirect ||= this.#canBeDirect()
-    if (this.#isDirect ? this.#writer!.write(bytes, lender) : this.#writeToStream(bytes)) return true
+    if (this.#isDirect ? this.#writer!.write(bytes, lender) : this.#writeToStream(bytes, lender)) return true
     if (this.#isFull) this.#waiting += bytes.length
     else if (!this.#isEnded) {
       this.#isFull = true
@@ -112,7 +119,7 @@ class StreamSink implements Sink, Watched, Reachable {
     if (this.#isEnded) return
     const bytes = this.#isChunked ? chunk.framedAsLast : chunk.plain
     this.#beginToEnd()
-    if (this.#rest) this.#rest.push(bytes)
+    if (this.#rest) this.#rest.push({ bytes })
     else this.#body.end(bytes)
   }
 
@@ -139,18 +146,19 @@ class StreamSink implements Sink, Watched, Reachable {
   }
 
   /** Writes to the stream. `write` may return `false` although the kernel has taken all: check the buffer too. */
-  #writeToStream(bytes: Buffer): boolean {
+  #writeToStream(bytes: Buffer, lender?: Lender): boolean {
     if (this.#isEnded) return false
     if (this.#rest) {
-      this.#rest.push(bytes)
+      this.#rest.push({ bytes, lender })
       return false
     }
     if (bytes.length > PIECE && !this.#isInjected()) {
-      this.#rest = [bytes]
+      this.#rest = [{ bytes, lender }]
       this.#writePiece()
       return false
     }
-    return this.#body.write(bytes) || this.#body.writableLength === 0
+    const hasRoom = lender ? this.#body.write(bytes, (err) => err ?? lender.release()) : this.#body.write(bytes)
+    return hasRoom || this.#body.writableLength === 0
   }
 
   /** Whether the body is a response without a socket, which never calls back after a write. */
@@ -168,17 +176,21 @@ class StreamSink implements Sink, Watched, Reachable {
       else this.#drained()
       return
     }
-    if (first.length > PIECE) rest[0] = first.subarray(PIECE)
-    else rest.shift()
-    this.#body.write(first.subarray(0, PIECE), (err) => {
-      if (!err) this.#writePiece()
+    const { bytes, lender } = first
+    const isLast = bytes.length <= PIECE
+    if (isLast) rest.shift()
+    else rest[0] = { bytes: bytes.subarray(PIECE), lender }
+    this.#body.write(bytes.subarray(0, PIECE), (err) => {
+      if (err) return
+      if (isLast) lender?.release()
+      this.#writePiece()
     })
   }
 
   /** The number of bytes that the kernel, or the session of HTTP/2, has not taken yet. */
   #unsent(): number {
     if (this.#isDirect) return this.#writer!.waiting
-    return (this.#rest ?? []).reduce((sum, { length }) => sum + length, this.#body.writableLength)
+    return (this.#rest ?? []).reduce((sum, { bytes }) => sum + bytes.length, this.#body.writableLength)
   }
 
   /** Starts the time limit of the sink. */

@@ -1,11 +1,15 @@
 /** Reads the settings from environment variables. */
 import { SettingsError } from '../model/settings-error.js'
+import type { TlsFiles } from '../server/certificate.js'
+import { socketPathOf } from '../server/listen-address.js'
 import { SETTINGS, type ProcessOption, type Settings, type Values } from './list.js'
 import { isSecret, suggestion } from './names.js'
 import type { Setting } from './setting.js'
 
 /** The settings of a process: the settings of its hub, its address and its logging. */
-export interface ProcessSettings extends Pick<Values, ProcessOption> {
+export interface ProcessSettings extends Pick<Values, Exclude<ProcessOption, 'tlsCert' | 'tlsKey'>> {
+  /** The certificate for TLS. `undefined`: the hub speaks plain HTTP. */
+  tls: TlsFiles | undefined
   hub: Settings
 }
 
@@ -26,9 +30,25 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
       )
     }
   }
+  const { host, port, tlsCert, tlsKey, workers, logLevel, metricsPort, metricsHost, trustProxy, ...hub } =
+    values as Values
+  if (faults.length === 0) faults.push(...faultsOfTls(host, tlsCert, tlsKey))
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
-  const { host, port, workers, logLevel, trustProxy, ...hub } = values as Values
-  return { host, port, workers, logLevel, trustProxy, hub }
+  const tls = tlsOf(tlsCert, tlsKey)
+  return { host, port, tls, workers, logLevel, metricsPort, metricsHost, trustProxy, hub }
+}
+
+/** Returns the faults of the settings for TLS, each of which is valid alone. */
+function faultsOfTls(host: string, cert: string | undefined, key: string | undefined): string[] {
+  if (cert === undefined && key === undefined) return []
+  if (cert === undefined) return ['FANFARE_TLS_KEY is set without FANFARE_TLS_CERT: set both for TLS, or neither']
+  if (key === undefined) return ['FANFARE_TLS_CERT is set without FANFARE_TLS_KEY: set both for TLS, or neither']
+  if (socketPathOf(host) === undefined) return []
+  return ['HOST is a Unix socket, which FANFARE_TLS_CERT does not apply to: set HOST to an address, or leave out TLS']
+}
+
+function tlsOf(certFile: string | undefined, keyFile: string | undefined): TlsFiles | undefined {
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile }
 }
 
 /** Returns the description of every variable, for the docs. */

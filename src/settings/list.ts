@@ -3,12 +3,13 @@ import { faultOfOrigin, faultOfOrigins } from '../model/origin-list.js'
 import { isLogAddress } from '../log/address.js'
 import { quote } from '../model/quote.js'
 import { isPattern } from '../model/topic.js'
-import { DEFAULT_HOST, DEFAULT_PORT, isHost } from '../server/listen-address.js'
+import { DEFAULT_HOST, DEFAULT_PORT, isHost, socketPathOf } from '../server/listen-address.js'
 import {
   count,
   countOrOff,
   duration,
   durationOrOff,
+  file,
   flag,
   list,
   oneOf,
@@ -44,7 +45,16 @@ export const SETTINGS = {
       description: 'The port to listen on. 0 means any free port.',
       expects: 'a port, 0 to 65535',
     },
-    (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+    parsePort,
+  ),
+  tlsCert: optional(
+    file(
+      'FANFARE_TLS_CERT',
+      'The file of the certificate (PEM) with its whole chain. The hub then speaks TLS, with HTTP/2 and HTTP/1.1 on one port ([TLS](deployment.md#tls)).',
+    ),
+  ),
+  tlsKey: optional(
+    file('FANFARE_TLS_KEY', 'The file of the private key (PEM) of the certificate, without a passphrase.'),
   ),
   /** 0: `auto`. */
   workers: processesOrAuto(
@@ -227,7 +237,43 @@ export const SETTINGS = {
     '256KiB',
     'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
+  schemas: optional(
+    text(
+      'FANFARE_SCHEMAS',
+      'The file of JSON Schemas that events must fit, by topic or pattern ([typed topics](typed-topics.md)).',
+    ),
+  ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
+  metrics: flag(
+    'FANFARE_METRICS',
+    'Whether the hub serves its [metrics](metrics.md) at `/metrics` on its own port. With `FANFARE_METRICS_PORT`, only that port serves them.',
+    'true',
+  ),
+  metricsPort: optional(
+    setting(
+      {
+        variable: 'FANFARE_METRICS_PORT',
+        description: 'A further port, which serves the metrics only. 0 means any free port.',
+        expects: 'a port, 0 to 65535',
+      },
+      parsePort,
+    ),
+  ),
+  metricsHost: optional(
+    setting(
+      {
+        variable: 'FANFARE_METRICS_HOST',
+        description: 'The address of the port of the metrics. Unset: that of `HOST`.',
+        expects: 'an IP address or a host name',
+      },
+      (value) => (isHost(value) && socketPathOf(value) === undefined ? value : undefined),
+    ),
+  ),
+  docs: flag(
+    'FANFARE_DOCS',
+    'Whether the hub serves its OpenAPI document at `/openapi.json` and the reference of its API at `/docs`.',
+    'true',
+  ),
   drain: shortTime(
     'FANFARE_DRAIN',
     '10s',
@@ -255,7 +301,17 @@ export const SETTINGS = {
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
 /** The options that a process has and a hub does not. */
-const PROCESS_OPTIONS = ['host', 'port', 'workers', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
+const PROCESS_OPTIONS = [
+  'host',
+  'port',
+  'tlsCert',
+  'tlsKey',
+  'workers',
+  'logLevel',
+  'metricsPort',
+  'metricsHost',
+  'trustProxy',
+] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
 /** The settings of a hub. Times are in milliseconds, sizes in bytes. */
@@ -265,6 +321,10 @@ export type Settings = { [Option in keyof Values as Exclude<Option, ProcessOptio
 export const HUB_OPTIONS = Object.keys(SETTINGS).filter(
   (option) => !(PROCESS_OPTIONS as readonly string[]).includes(option),
 ) as (keyof Settings)[]
+
+function parsePort(value: string): number | undefined {
+  return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined
+}
 
 /** Whether `fetch` accepts the URL. `fetch` refuses a URL with user and password, and its message repeats both. */
 function isHttp(value: string): boolean {

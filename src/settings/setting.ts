@@ -174,6 +174,14 @@ export function text(variable: string, description: string, fallback?: string): 
   return setting({ variable, ...form }, (written) => (written === '' ? undefined : written))
 }
 
+/** The path of a file. A certificate or a key itself (PEM) is refused: messages contain the path. */
+export function file(variable: string, description: string): Setting<string> {
+  const expects = 'the path of a file'
+  return setting({ variable, description, expects }, (written) =>
+    written === '' || written.includes('-----BEGIN') || /[\0\r\n]/.test(written) ? undefined : written,
+  )
+}
+
 /** One of a few words. */
 export function oneOf<T extends string>(
   variable: string,

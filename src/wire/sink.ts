@@ -7,8 +7,8 @@ export interface Sink {
   listener: SinkListener | undefined
   /**
    * Sends a chunk.
-   * @param lender called when the bytes may be overwritten. It is never called for TLS, HTTP/2 and injected requests,
-   *   which do not report that
+   * @param lender called when the bytes may be overwritten. It is never called for injected requests, which do not
+   *   report that, and if the stream closes first
    * @returns `false` if the sink is full. Then exactly one of `drained`, `stalled` and `closed` of the listener follows
    */
   write(chunk: Chunk, lender?: Lender): boolean

@@ -49,17 +49,20 @@ async function accessibilityFaults(page: Page): Promise<string[]> {
 }
 
 /** Writes a screenshot of a page. */
-async function screenshot(page: Page, name: string): Promise<void> {
+async function screenshot(page: Page, name: string, fullPage: boolean): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true })
-  await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: true })
+  await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage })
 }
 
-/** Checks that a page is accessible and fits the screen, and writes a screenshot. */
-export async function checkPage(t: Test, page: Page, name: string): Promise<void> {
+/**
+ * Checks that a page is accessible and fits the screen, and writes a screenshot.
+ * @param fullPage whether the screenshot shows the whole page; a very long one takes minutes
+ */
+export async function checkPage(t: Test, page: Page, name: string, fullPage = true): Promise<void> {
   t.strictSame(await accessibilityFaults(page), [], name)
   const overflow = await page.evaluate(
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   )
   t.equal(overflow, 0, `${name} is not wider than the screen`)
-  await screenshot(page, name)
+  await screenshot(page, name, fullPage)
 }

@@ -9,6 +9,7 @@ import {
   environmentOf,
   findResource,
   imageEnvironment,
+  imageLabels,
   milliseconds,
   readCompose,
   readKustomization,
@@ -137,6 +138,7 @@ await t.test('each image has a version', (t) => {
   for (const [name, service] of Object.entries(services)) t.match(service.image, /:\d+\.\d+\.\d+(-alpine)?$/, name)
   t.match(server.image, /:\d+\.\d+\.\d+-alpine$/)
   for (const name of HUBS) t.equal(services[name]!.image, `fanfare:${version}`)
+  t.equal(imageLabels()['org.opencontainers.image.version'], version)
   t.match(readKustomization().images, [{ name: hub.image, newTag: version }])
   t.end()
 })
@@ -244,7 +246,7 @@ await t.test('the selectors match', (t) => {
     t.match(findResource('PodDisruptionBudget', name), {
       spec: { maxUnavailable: 1, selector: { matchLabels: labels } },
     })
-    t.strictSame(workload.spec.template.spec.topologySpreadConstraints[0]!.labelSelector.matchLabels, labels)
+    t.strictSame(workload.spec.template.spec.topologySpreadConstraints![0]!.labelSelector.matchLabels, labels)
   }
   t.end()
 })

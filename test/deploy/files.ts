@@ -5,6 +5,10 @@ import { parse, parseAllDocuments } from 'yaml'
 const ROOT = new URL('../../', import.meta.url)
 const KUBERNETES = 'deploy/kubernetes/'
 
+/** The folders of manifests in deploy/kubernetes: of the cluster, and of one hub with a volume. */
+export const MANIFESTS = ['', 'single/'] as const
+export type Manifests = (typeof MANIFESTS)[number]
+
 /** A service of compose, as far as the tests read it. */
 export interface Service {
   image: string
@@ -37,6 +41,7 @@ export interface Container {
   livenessProbe: Probe
   lifecycle: { preStop: { exec: { command: string[] } } }
   securityContext: object
+  volumeMounts?: { name: string; mountPath: string }[]
 }
 
 export interface Probe {
@@ -45,6 +50,7 @@ export interface Probe {
 
 /** Any resource of Kubernetes. */
 export interface Resource {
+  apiVersion: string
   kind: string
   metadata: { name: string; namespace?: string; annotations?: Record<string, string> }
 }
@@ -65,7 +71,7 @@ export interface Workload extends Resource {
         enableServiceLinks: boolean
         securityContext: object
         containers: [Container]
-        topologySpreadConstraints: { labelSelector: { matchLabels: Record<string, string> } }[]
+        topologySpreadConstraints?: { labelSelector: { matchLabels: Record<string, string> } }[]
         volumes?: { configMap: { name: string } }[]
       }
     }
@@ -76,7 +82,7 @@ export interface Workload extends Resource {
 export interface Kustomization {
   namespace: string
   resources: string[]
-  configMapGenerator: { name: string; files: string[] }[]
+  configMapGenerator?: { name: string; files: string[] }[]
   images: { name: string; newName: string; newTag: string }[]
 }
 
@@ -85,33 +91,39 @@ export function readText(path: string): string {
 }
 
 /**
- * Reads compose.cluster.yaml with the variables of an environment.
+ * Reads a file of compose with the variables of an environment.
  * @throws Error if a variable is unset that compose requires
  */
-export function readCompose(env: Record<string, string>): Record<string, Service> {
+export function readCompose(
+  env: Record<string, string>,
+  file: 'compose.yaml' | 'deploy/compose.cluster.yaml' = 'deploy/compose.cluster.yaml',
+): Record<string, Service> {
   // compose sets variables in the parsed values too, so that a value is always a string
-  const written = JSON.stringify(parse(readText('deploy/compose.cluster.yaml'), { merge: true }))
+  const written = JSON.stringify(parse(readText(file), { merge: true }))
   const set: unknown = JSON.parse(written, (_key, value: unknown) =>
     typeof value === 'string' ? interpolate(value, env) : value,
   )
   return (set as { services: Record<string, Service> }).services
 }
 
-/** Replaces `${NAME}`, `${NAME:-default}` and `${NAME:?message}`. An empty variable counts as unset. */
+/**
+ * Replaces `${NAME}`, `${NAME:-default}`, `${NAME:+text}` and `${NAME:?message}`. An empty variable counts as unset.
+ */
 function interpolate(text: string, env: Record<string, string>): string {
   return text.replaceAll(
-    /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
+    /\$\{(\w+)(?::([-+?])([^}]*))?\}/g,
     (_all, name: string, kind?: string, rest: string = 'it is unset') => {
       const value = env[name]
-      if (value !== undefined && value !== '') return value
+      if (value !== undefined && value !== '') return kind === '+' ? rest : value
+      if (kind === '+') return ''
       if (kind === '-') return rest
       throw new Error(`${name}: ${rest}`)
     },
   )
 }
 
-export function readKustomization(): Kustomization {
-  return parse(readText(`${KUBERNETES}kustomization.yaml`)) as Kustomization
+export function readKustomization(folder: Manifests = ''): Kustomization {
+  return parse(readText(`${KUBERNETES}${folder}kustomization.yaml`)) as Kustomization
 }
 
 /** Reads the resources of a file in deploy/kubernetes. */
@@ -122,10 +134,10 @@ export function readResources(file: string): Resource[] {
   })
 }
 
-/** Returns the only resource of a kind and name in the kustomization. */
-export function findResource(kind: string, name: string): Resource {
-  const found = readKustomization()
-    .resources.flatMap(readResources)
+/** Returns the only resource of a kind and name in a kustomization. */
+export function findResource(kind: string, name: string, folder: Manifests = ''): Resource {
+  const found = readKustomization(folder)
+    .resources.flatMap((file) => readResources(folder + file))
     .filter((resource) => resource.kind === kind && resource.metadata.name === name)
   const [resource] = found
   if (!resource || found.length > 1) throw new Error(`${found.length} resources are a ${kind} ${name}`)
@@ -143,6 +155,12 @@ export function environmentOf({ env }: Container, secret: Record<string, string>
     else if (valueFrom?.fieldRef === undefined) throw new Error(`${name} has no value`)
   }
   return environment
+}
+
+/** Returns the labels that the Dockerfile sets. */
+export function imageLabels(): Record<string, string> {
+  const labels = readText('Dockerfile').matchAll(/^(?:LABEL| ) (org\.[\w.]+)="([^"]*)"/gm)
+  return Object.fromEntries([...labels].map(([, name, value]) => [name!, value!]))
 }
 
 /** Returns the variables that the Dockerfile sets. */

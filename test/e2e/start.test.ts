@@ -70,6 +70,10 @@ await t.test('a failed start prints one sentence with the remedy, and no stack t
       /^HOST="127\.0\.0\.1:3000": must be an IP address, a host name, or the path of a Unix socket /,
     ],
     [{ HOST: `/${'x'.repeat(200)}` }, /^HOST="\/x+": must be /],
+    [
+      { FANFARE_SCHEMAS: `${folder}/none.json` },
+      /^The file of FANFARE_SCHEMAS .*none\.json": it cannot be read \(ENOENT\)\./,
+    ],
     [{ HOST: `${folder}/none/hub.sock` }, /^HOST=.*Check that its folder exists/],
     [{ HOST: `${folder}/file` }, /^HOST=.* is not a socket/],
     ...[

@@ -168,7 +168,8 @@ await t.test('a worker that is killed is replaced, and its clients resume', asyn
       {
         signal: 'SIGKILL',
         code: null,
-        msg: /^worker \d \(pid \d+\) has ended \(SIGKILL\): another starts in 100 ms$/,
+        // at once if the worker was not young, as on a busy machine
+        msg: /^worker \d \(pid \d+\) has ended \(SIGKILL\): another starts in (?:0|100) ms$/,
       },
     )
   }

@@ -1,4 +1,5 @@
 /** The parts that a stream is sent before it goes live. */
+import { HubFigures } from '../../src/hub/figures.js'
 import t from 'tap'
 import { Backlog, type Delivery } from '../../src/hub/backlog.js'
 import { CatchUpCache } from '../../src/hub/catch-up-cache.js'
@@ -22,10 +23,12 @@ async function prepare(events: string[], retained = 1e6) {
   for (const text of events) await log.append([event(text.split(':')[0]!, text)])
   const encoder = new Encoder(log.view.epoch)
   const head = () => log.view.head
-  const source = { log, encoder, head, batches: new CatchUpCache(log, encoder, head) }
+  const figures = new HubFigures()
+  const source = { log, figures, encoder, head, batches: new CatchUpCache(log, encoder, head) }
   return {
     log,
     encoder,
+    figures,
     feed: (...patterns: string[]) => new Feed(new Selection(patterns), 'raw', log.view.head),
     backlog: (start: Partial<Start> = {}) =>
       new Backlog(source, { sequence: 0, gap: undefined, past: false, ...start }),

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Fanout } from '../../src/hub/fanout.js'
+import { HubFigures } from '../../src/hub/figures.js'
 import { Latency } from '../../src/hub/latency.js'
 import { Selection } from '../../src/model/selection.js'
 import { Encoder } from '../../src/wire/sse.js'
@@ -14,7 +15,8 @@ const encoder = new Encoder('8f3kq0zt')
 
 /** A fan-out with its own log: each dispatched event gets the next sequence. */
 function open() {
-  const fanout = new Fanout(encoder, 'a')
+  const figures = new HubFigures()
+  const fanout = new Fanout(encoder, 'a', figures)
   let head = 0
   /** The cursors from which streams have read the log. */
   const missed: number[] = []
@@ -26,6 +28,7 @@ function open() {
   }
   const source: StreamSource = {
     log,
+    figures,
     encoder,
     batches,
     head: () => head,

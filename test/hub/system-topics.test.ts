@@ -4,6 +4,7 @@ import { Messenger } from '../../src/hub/cluster/messenger.js'
 import { Connections } from '../../src/hub/connections.js'
 import type { StreamInfo } from '../../src/hub/stream-info.js'
 import type { Stream } from '../../src/hub/stream.js'
+import { HubFigures } from '../../src/hub/figures.js'
 import { SystemTopics, type SystemTopicsSource } from '../../src/hub/system-topics.js'
 import { localCluster } from '../helper/local-cluster.js'
 import { settle, until } from './fake-sink.js'
@@ -38,6 +39,7 @@ function open(t: Test, cluster: Cluster) {
   }
   const messenger = new Messenger(cluster)
   const topics = new SystemTopics({
+    figures: new HubFigures(),
     connections: new Connections(),
     fanout: {
       isWatched: (topic: string) => state.watched.includes(topic),
@@ -106,6 +108,7 @@ await t.test('a change reaches the observers of another process, if it has any',
 await t.test('statistics are measured while a stream or another process wants them', async (t) => {
   const [cluster] = localCluster(1) as [Cluster]
   const { topics, state } = open(t, cluster)
+  t.type(topics.clock(), 'number', 'one publish of eight is measured')
   t.equal(topics.clock(), undefined)
   t.equal(topics.takeStats(), undefined, 'nothing was measured yet')
   t.type(topics.clock(), 'number')

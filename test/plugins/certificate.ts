@@ -1,17 +1,21 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/** A key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. */
-export function selfSigned(): { key: string; cert: string } {
+const DAY = 86_400_000
+
+/**
+ * A key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. It is valid from
+ * and until these times after now, in milliseconds.
+ */
+export function selfSigned({ from = -DAY, until = DAY } = {}): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
   const name = sequence(der(0x31, sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from('localhost')))))
-  const day = 86_400_000
   const certificate = sequence(
     der(0xa0, integer(2)), // version 3
     integer(1),
     ecdsaWithSha256,
     name,
-    sequence(time(Date.now() - day), time(Date.now() + day)),
+    sequence(time(Date.now() + from), time(Date.now() + until)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(

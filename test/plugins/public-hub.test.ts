@@ -19,6 +19,7 @@ await t.test('app.hub has the members in the docs, and no others', async (t) => 
     'events',
     'halt',
     'issueToken',
+    'metrics',
     'present',
     'publish',
     'publishAll',

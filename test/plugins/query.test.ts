@@ -69,15 +69,31 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['POST', '/revocations', []],
   ['DELETE', '/revocations/x', []],
   ['GET', '/status', []],
+  ['GET', '/metrics', []],
   ['GET', '/health/live', []],
   ['GET', '/health/ready', []],
   ['GET', '/errors', []],
   ['GET', '/client.js', []],
+  ['GET', '/openapi.json', []],
+  ['GET', '/docs', []],
+  ['GET', '/docs/', []],
+  ['GET', '/docs/reference.css', []],
   ['GET', '/errors/not-found', []],
 ]
 
-/** Routes that accept any query: probes add one to avoid caches, and pages add a version. */
-const ANY_QUERY = ['/status', '/health/live', '/health/ready', '/client.js']
+/** Routes that accept any query: probes and agents add one to avoid caches, and pages add a version. */
+const ANY_QUERY = [
+  '/status',
+  '/metrics',
+  '/health/live',
+  '/health/ready',
+  '/client.js',
+  '/openapi.json',
+  '/docs',
+  '/docs/reference.css',
+]
+/** As above, but it leads to another route. */
+const MOVED = '/docs/'
 
 await t.test('the routes for probes and for the client accept any query', async (t) => {
   const { app } = await openApp(t)
@@ -90,7 +106,7 @@ await t.test('the routes for probes and for the client accept any query', async 
 await t.test('every other route refuses an unknown parameter, and a repeated one', async (t) => {
   const { app, send } = await openApp(t)
   for (const [method, path, known] of ROUTES) {
-    if (ANY_QUERY.includes(path)) continue
+    if (ANY_QUERY.includes(path) || path === MOVED) continue
     const what = `${method} ${path}`
     for (const name of ['unheard-of', ...known.map((one) => one.toUpperCase()), ...known.map((one) => `${one}[]`)]) {
       const { detail, errors } = isProblem(

@@ -12,8 +12,10 @@ const FILES = [
   'package-lock.json',
   'packages/client/package.json',
   'CHANGELOG.md',
+  'Dockerfile',
   'deploy/compose.cluster.yaml',
   'deploy/kubernetes/kustomization.yaml',
+  'deploy/kubernetes/single/kustomization.yaml',
   '.changeset/config.json',
   '.changeset/README.md',
 ]
@@ -51,7 +53,9 @@ await t.test('the greatest change decides the version of both packages and of th
   t.equal(lock.version, next)
   t.match(lock.packages, { '': { version: next }, 'packages/client': { version: next } })
   t.match(read('deploy/compose.cluster.yaml'), `image: fanfare:${next}`)
-  t.match(read('deploy/kubernetes/kustomization.yaml'), new RegExp(`newTag: ["']?${next}`))
+  t.match(read('deploy/kubernetes/kustomization.yaml'), `newTag: ${next}`)
+  t.match(read('deploy/kubernetes/single/kustomization.yaml'), `newTag: ${next}`)
+  t.match(read('Dockerfile'), `image.version="${next}"`)
   t.match(read('CHANGELOG.md'), new RegExp(`^## \\[Unreleased\\]\n\n## \\[${next}\\] - \\d{4}-\\d\\d-\\d\\d$`, 'm'))
   t.notOk(existsSync(join(folder, '.changeset/change-0.md')), 'the changesets are removed')
   t.ok(existsSync(join(folder, '.changeset/README.md')))

@@ -24,11 +24,11 @@ export async function examineNetwork(address: HubAddress, report: Report): Promi
       await examineAddress({ host: each, port }, each.includes(':') ? `[${each}]:${port}` : `${each}:${port}`, report),
     )
   if (!accepted.includes(true)) return false
-  if (url.protocol === 'https:') return examineTls(host, port, report)
+  if (url.protocol === 'https:') return examineTls(host, port, address, report)
   if (!isLocal(address))
     report(
       'fault',
-      'Tokens and events travel without encryption (http:): put a proxy with TLS before the hub, or set FANFARE_TLS_CERT and FANFARE_TLS_KEY if the hub has these settings.',
+      'Tokens and events travel without encryption (http:): put a proxy with TLS before the hub, or set FANFARE_TLS_CERT and FANFARE_TLS_KEY.',
     )
   else
     report(
@@ -76,7 +76,7 @@ async function examineAddress(
 }
 
 /** Examines the certificate, and which version of HTTP the server chooses (RFC 7301). */
-async function examineTls(host: string, port: number, report: Report): Promise<boolean> {
+async function examineTls(host: string, port: number, { isUnverified }: HubAddress, report: Report): Promise<boolean> {
   const startedAt = performance.now()
   let socket: TLSSocket | undefined
   try {
@@ -96,10 +96,10 @@ async function examineTls(host: string, port: number, report: Report): Promise<b
     })
     const { valid_to: until } = socket.getPeerCertificate()
     const left = Date.parse(until) - Date.now()
-    if (!socket.authorized) {
+    if (!socket.authorized && isUnverified !== true) {
       report(
         'fault',
-        `The certificate is not trusted (${String(socket.authorizationError)}): browsers refuse the hub. Install one of a known authority, with the whole chain.`,
+        `The certificate is not trusted (${String(socket.authorizationError)}): browsers refuse the hub. Install one of a known authority, with the whole chain. For one of your own authority, set NODE_EXTRA_CA_CERTS to its certificate.`,
       )
       return false
     }

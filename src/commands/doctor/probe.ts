@@ -16,7 +16,7 @@ export interface ProbeOptions {
 
 /** Resolves with the head of an answer. Its connection is used for nothing else. */
 export function open(
-  { url, socketPath }: HubAddress,
+  { url, socketPath, isUnverified }: HubAddress,
   path: string,
   { method = 'GET', headers = {}, body }: ProbeOptions = {},
 ): Promise<IncomingMessage> {
@@ -34,6 +34,7 @@ export function open(
             : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
         },
         ...(socketPath === undefined ? {} : { socketPath }),
+        rejectUnauthorized: isUnverified !== true,
       },
       (response) => {
         request.setTimeout(0)

@@ -3,6 +3,7 @@ import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
 import type { Connections } from '../connections.js'
 import type { Fanout } from '../fanout.js'
+import type { HubFigures } from '../figures.js'
 import { residentMemory } from '../resident-memory.js'
 import type { StreamInfo } from '../stream-info.js'
 import type { Stream } from '../stream.js'
@@ -15,6 +16,7 @@ import { NodeReports, type NodeLoad } from './node-reports.js'
 import { Peers } from './peers.js'
 
 export interface NeighboursSource {
+  figures: HubFigures
   messenger: Messenger
   log: EventLog
   fanout: Fanout

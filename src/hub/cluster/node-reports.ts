@@ -99,6 +99,17 @@ export class NodeReports {
     this.#latest.set(report.node, { ...report, load: report.load ?? this.#latest.get(report.node)?.load })
   }
 
+  /**
+   * Returns how many sequences this node is behind the newest one that another node has reported. Reports come every
+   * few seconds.
+   */
+  lag(): number {
+    const { epoch, head } = this.#own(false)
+    let newest = head
+    for (const report of this.#latest.values()) if (report.epoch === epoch) newest = Math.max(newest, report.head)
+    return newest - head
+  }
+
   /** Forgets a node that has gone. */
   gone(node: string): void {
     this.#latest.delete(node)

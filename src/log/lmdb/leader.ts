@@ -6,6 +6,7 @@ import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
 import type { Appended, LogDelta, PutOptions, Retention } from '../log.js'
 import type { TimeSource } from '../steady-clock.js'
+import type { TransactionFigures } from '../transaction-figures.js'
 import { Answers } from './answers.js'
 import { openClock } from './file-clock.js'
 import { LARGEST_EVENT } from './largest-event.js'
@@ -34,6 +35,8 @@ export interface LeaderOptions {
   retention: Retention
   source: TimeSource
   peers: Peers
+  /** Is given each transaction. */
+  transactions: TransactionFigures
   onHealth: (failure: Error | undefined) => void
   /** Called with the changes of each transaction, in order, once it is durable and part of the state. */
   onDelta: (delta: LogDelta) => void
@@ -75,7 +78,7 @@ export class Leader implements Role {
 
   /** @param state the state of the tables now */
   constructor(tables: Tables, state: State, owned: OwnedFolder, options: LeaderOptions) {
-    const { durability, retention, source, peers, onHealth, onDelta } = options
+    const { durability, retention, source, peers, transactions, onHealth, onDelta } = options
     this.#tables = tables
     this.#owned = owned
     const answers = (this.#answers = new Answers(tables))
@@ -85,6 +88,7 @@ export class Leader implements Role {
       durability,
       retention,
       clock,
+      transactions,
       onHealth,
       ...owned,
       answers,

@@ -29,6 +29,7 @@ import {
   type Trim,
 } from '../log.js'
 import { timeFrom } from '../steady-clock.js'
+import { TransactionFigures } from '../transaction-figures.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
@@ -81,6 +82,7 @@ export interface FileLogOptions {
 export class FileLog implements EventLog {
   readonly view: FileView
   readonly records: FileRecords
+  readonly transactions = new TransactionFigures()
   /** Messages to the other processes of the folder. */
   readonly peers: Peers
   readonly #tables: Tables
@@ -184,6 +186,7 @@ export class FileLog implements EventLog {
       source,
       leaderTimeout,
       peers: this.peers,
+      transactions: this.transactions,
       onHealth,
       onRole,
       onDelta: (delta) => this.#tell(delta),

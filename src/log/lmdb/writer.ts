@@ -8,6 +8,7 @@ import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
 import type { Appended, LogDelta, RecordChange, Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { TransactionFigures } from '../transaction-figures.js'
 import type { Answers, Origin } from './answers.js'
 import { AppendQueue, type PendingAppend } from './append-queue.js'
 import { EventAppender } from './event-appender.js'
@@ -38,6 +39,8 @@ export interface WriterOptions {
   durability: Durability
   retention: Retention
   clock: SteadyClock
+  /** Is given each transaction. */
+  transactions: TransactionFigures
   /** Called with the changes of each transaction, in order, once it is durable. */
   onDelta: (delta: LogDelta) => void
   /** Called after each transaction, once it is durable and part of the state. */
@@ -207,7 +210,7 @@ export class Writer {
 
   /** @returns the number of pending appends once each answered publisher has published again; 0 if all were refused */
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
-    const { durability, lock, room } = this.#options
+    const { durability, transactions, lock, room } = this.#options
     const lost = lock.look()
     if (lost) {
       this.#health.set(lost)
@@ -233,12 +236,15 @@ export class Writer {
       }
     }
     let outcome: Outcome
+    const began = performance.now()
     try {
       outcome = await transact(this.#tables.root, durability, () => this.#body.write(appends, records, purges, limits))
     } catch (err) {
       this.#health.set(err as Error)
       return this.#refuseAll(appends, records, purges, err as Error)
     }
+    transactions.durations.observe((performance.now() - began) / 1_000)
+    transactions.events.observe(outcome.stored.length)
     if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
     room.used(outcome.work)
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0

@@ -8,6 +8,7 @@ import type { Hub } from '../../hub/hub.js'
 import { tooDeep } from '../../model/json.js'
 import type { Principal } from '../../model/principal.js'
 import { requireTopic, type EventTopic } from '../../model/topic.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { BatchEvent } from '../../schemas/event.js'
 import { compileShape, requireShape, type Shape } from '../../schemas/validation.js'
 
@@ -40,17 +41,20 @@ export class IncomingEvents {
   readonly #hub: Hub
   readonly #publisher: Publisher
   readonly #kind: 'event' | 'line'
+  readonly #trace: TraceContext | undefined
   readonly #granted = new Set<string>()
 
   /**
    * @param maxEventSize the maximum size of a payload, in bytes
    * @param kind the word for an event in messages
+   * @param trace the trace that the request belongs to
    */
-  constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line') {
+  constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line', trace?: TraceContext) {
     this.maxLength = sentLimit(maxEventSize)
     this.#hub = hub
     this.#publisher = publisher
     this.#kind = kind
+    this.#trace = trace
   }
 
   /**
@@ -85,7 +89,7 @@ export class IncomingEvents {
     if (typeof topic !== 'string') return undefined
     try {
       this.#authorize(principal, topic)
-      return this.#hub.check(topic, input as BatchEvent)
+      return this.#hub.check(topic, input as BatchEvent, this.#trace)
     } catch {
       return undefined
     }
@@ -94,7 +98,7 @@ export class IncomingEvents {
   #check(input: unknown, path: string): CheckedEvent {
     requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
     this.#authorize(this.#publisher(), input.topic)
-    return this.#hub.check(input.topic, input)
+    return this.#hub.check(input.topic, input, this.#trace)
   }
 
   #authorize(principal: Principal, topic: string): asserts topic is EventTopic {

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../../errors.js'
 import { HubError } from '../../model/hub-error.js'
 import type { Hub } from '../../hub/hub.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { TimeSlice } from '../../event-loop/time-slice.js'
 import { Waiting } from '../../server/body-timeout.js'
 import { withoutMark } from '../../plugins/bodies.js'
@@ -22,6 +23,7 @@ export interface UploadLimits {
 /**
  * Publishes one event per line. Stored events stay stored when a later line is refused.
  * @param publisher called for each line, and again before events are stored
+ * @param trace the trace that the request belongs to
  * @throws Problem with the members `line` (the first line that is not stored, from 1) and `accepted`
  */
 export async function publishLines(
@@ -29,8 +31,9 @@ export async function publishLines(
   publisher: Publisher,
   body: Readable,
   { maxEventSize, uploadIdle }: UploadLimits,
+  trace?: TraceContext,
 ): Promise<StreamReceipt> {
-  const upload = new Upload(hub, publisher, maxEventSize)
+  const upload = new Upload(hub, publisher, maxEventSize, trace)
   const check = () => {
     publisher() // ends an upload of blank lines, or without lines, when its token expires
     hub.requireTime()
@@ -60,8 +63,8 @@ class Upload {
   /** The number of the next line. All lines before it are stored or queued. */
   #line = 1
 
-  constructor(hub: Hub, publisher: Publisher, maxEventSize: number) {
-    this.#events = new IncomingEvents(hub, publisher, maxEventSize, 'line')
+  constructor(hub: Hub, publisher: Publisher, maxEventSize: number, trace: TraceContext | undefined) {
+    this.#events = new IncomingEvents(hub, publisher, maxEventSize, 'line', trace)
     this.#storing = new Storing(hub, publisher)
   }
 
@@ -115,7 +118,7 @@ function locate(err: unknown, line: number, accepted: number): unknown {
     return new Problem(
       err.code === 'hub-closed' ? 'draining' : err.code,
       `Line ${line}: ${err.message}`,
-      { line, accepted },
+      { ...(err.errors && { errors: err.errors }), line, accepted },
       { cause: err },
     )
   return err

@@ -1,0 +1,168 @@
+/**
+ * Spans of OpenTelemetry, if the process has an SDK. Without one, no code of OpenTelemetry is loaded: the hub looks for
+ * the symbol under which an SDK registers itself.
+ */
+import type * as OpenTelemetry from '@opentelemetry/api'
+import type { Attributes, Context, Span } from '@opentelemetry/api'
+import {
+  parseTraceparent,
+  printTraceparent,
+  readTracestate,
+  type SpanIds,
+  type TraceContext,
+} from '../model/trace-context.js'
+
+type Api = typeof OpenTelemetry
+
+/** Where an SDK registers itself: `GLOBAL_OPENTELEMETRY_API_KEY` of `@opentelemetry/api`. */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
+
+/** The headers of a request. `traceparent` and `tracestate` name its trace. */
+export type TraceHeaders = Readonly<Record<string, unknown>>
+
+/** What is known of a failure. */
+export interface Failure {
+  /** A stable code, for `error.type`. */
+  code: string
+  message: string
+  /** Whether the hub, rather than the client, is at fault. */
+  isFault: boolean
+}
+
+/** The names of spans. They have few values, as OpenTelemetry asks: topics are attributes. */
+export type SpanName = 'publish' | 'publish batch' | 'publish upload' | 'subscribe'
+
+/** A piece of work that belongs to a trace. */
+export interface Trace {
+  /** The attributes for the published events; `undefined`: there is no trace. */
+  readonly context: TraceContext | undefined
+  /**
+   * Runs the work. A span, if there is one, ends with it.
+   * @param describe returns further attributes of the span
+   */
+  run<T>(work: () => Promise<T>, describe?: (result: T) => Attributes): Promise<T>
+}
+
+export class Traces {
+  readonly #version: string
+  readonly #failureOf: (err: unknown) => Failure
+  #api: Api | undefined
+  #loading: Promise<void> | undefined
+
+  /** @param version the version of the hub */
+  constructor(version: string, failureOf: (err: unknown) => Failure) {
+    this.#version = version
+    this.#failureOf = failureOf
+  }
+
+  /** Loads OpenTelemetry if the process has an SDK. An SDK that comes later is found by the next request. */
+  async prepare(): Promise<void> {
+    if (this.#api || !isRegistered()) return
+    await (this.#loading ??= import('@opentelemetry/api').then((api) => void (this.#api = api)))
+  }
+
+  /**
+   * Begins a span.
+   * @param headers of the request
+   * @param attributes of the span
+   * @returns `undefined`: there is neither an SDK nor a trace in the headers
+   */
+  begin(name: SpanName, headers: TraceHeaders, attributes: () => Attributes): Trace | undefined {
+    if (this.#api) return this.#span(this.#api, name, headers, attributes())
+    if (isRegistered()) void this.prepare()
+    const traceparent = headers['traceparent']
+    if (traceparent === undefined) return undefined
+    const ids = parseTraceparent(traceparent)
+    return ids && new PassedTrace(contextOf(ids, readTracestate(headers['tracestate'])))
+  }
+
+  #span(api: Api, name: SpanName, headers: TraceHeaders, attributes: Attributes): Trace {
+    const tracer = api.trace.getTracer('fanfare', this.#version)
+    const active = api.context.active()
+    const ids = parseTraceparent(headers['traceparent'])
+    const state = readTracestate(headers['tracestate'])
+    // a server span of an instrumentation has read the headers already
+    const isInside = api.trace.getSpan(active) !== undefined
+    const parent = isInside || !ids ? active : remoteParent(api, active, ids, state)
+    const kind = isInside ? api.SpanKind.INTERNAL : api.SpanKind.SERVER
+    const span = tracer.startSpan(name, { kind, attributes: { 'messaging.system': 'fanfare', ...attributes } }, parent)
+    const own = span.spanContext()
+    const context = api.isSpanContextValid(own)
+      ? contextOf({ traceId: own.traceId, spanId: own.spanId, flags: own.traceFlags }, own.traceState?.serialize())
+      : ids && contextOf(ids, state)
+    return new SpanTrace(api, span, api.trace.setSpan(parent, span), context, this.#failureOf)
+  }
+}
+
+/** The trace of a request in a process without an SDK: it is handed on as it came. */
+class PassedTrace implements Trace {
+  readonly context: TraceContext
+
+  constructor(context: TraceContext) {
+    this.context = context
+  }
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    return work()
+  }
+}
+
+class SpanTrace implements Trace {
+  readonly context: TraceContext | undefined
+  readonly #api: Api
+  readonly #span: Span
+  readonly #active: Context
+  readonly #failureOf: (err: unknown) => Failure
+
+  constructor(
+    api: Api,
+    span: Span,
+    active: Context,
+    context: TraceContext | undefined,
+    failureOf: (err: unknown) => Failure,
+  ) {
+    this.#api = api
+    this.#span = span
+    this.#active = active
+    this.context = context
+    this.#failureOf = failureOf
+  }
+
+  async run<T>(work: () => Promise<T>, describe?: (result: T) => Attributes): Promise<T> {
+    try {
+      const result = await this.#api.context.with(this.#active, work)
+      if (describe) this.#span.setAttributes(describe(result))
+      return result
+    } catch (err) {
+      this.#fail(err)
+      throw err
+    } finally {
+      this.#span.end()
+    }
+  }
+
+  /** A refusal is the fault of the client: only the server's faults are errors of a server span. */
+  #fail(err: unknown): void {
+    const { code, message, isFault } = this.#failureOf(err)
+    this.#span.setAttribute('error.type', code)
+    if (isFault) this.#span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message })
+  }
+}
+
+function isRegistered(): boolean {
+  return (globalThis as { [REGISTERED]?: { trace?: unknown } })[REGISTERED]?.trace !== undefined
+}
+
+function contextOf(ids: SpanIds, tracestate: string | undefined): TraceContext {
+  return { traceparent: printTraceparent(ids), ...(tracestate ? { tracestate } : {}) }
+}
+
+function remoteParent(api: Api, active: Context, { traceId, spanId, flags }: SpanIds, state: string | undefined) {
+  return api.trace.setSpanContext(active, {
+    traceId,
+    spanId,
+    traceFlags: flags,
+    isRemote: true,
+    ...(state !== undefined && { traceState: api.createTraceState(state) }),
+  })
+}

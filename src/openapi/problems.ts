@@ -1,0 +1,67 @@
+/** The refusals of a route: those of its kind, and those of its own. */
+import { refusals, type ProblemCode } from '../errors.js'
+import type { Operation } from './operation.js'
+import type { Route } from './route.js'
+
+/** The refusals of every route. */
+const ALWAYS: ProblemCode[] = ['invalid-request', 'token-in-query', 'expectation-failed', 'headers-too-large']
+const LAST: ProblemCode[] = ['internal-error', 'unavailable']
+const OF_TOKENS: ProblemCode[] = [
+  'missing-token',
+  'malformed-token',
+  'expired-token',
+  'inactive-token',
+  'invalid-signature',
+  'invalid-algorithm',
+  'revoked-token',
+  'invalid-ticket',
+  'invalid-claims',
+  'not-granted',
+  'keys-unavailable',
+]
+const OF_BODIES: ProblemCode[] = [
+  'invalid-json',
+  'invalid-encoding',
+  'request-timeout',
+  'body-too-large',
+  'unsupported-media-type',
+]
+const OF_PUBLISHING: ProblemCode[] = [
+  'invalid-topic',
+  'reserved-topic',
+  'invalid-event',
+  'schema-mismatch',
+  'event-too-large',
+  'rate-limited',
+  'too-many-topics',
+  'too-many-ids',
+  'draining',
+  'log-unavailable',
+]
+
+/** Returns the codes with which a route refuses requests, in the order of the table of errors. */
+export function problemsOf(route: Route, { problems = [] }: Pick<Operation, 'problems'>): ProblemCode[] {
+  const { isAuthenticated, publishes, schema, anyQuery, path, method } = route
+  const codes = new Set<ProblemCode>([
+    ...ALWAYS,
+    ...(anyQuery ? [] : (['unknown-parameter'] as const)),
+    ...(path.includes(':') ? (['uri-too-long'] as const) : []),
+    ...(isAuthenticated ? OF_TOKENS : []),
+    ...(isAuthenticated && method !== 'GET' ? (['foreign-origin'] as const) : []),
+    ...(publishes !== undefined || schema.body !== undefined ? OF_BODIES : []),
+    ...(publishes !== undefined ? OF_PUBLISHING : []),
+    ...problems,
+    ...LAST,
+  ])
+  return (Object.keys(refusals) as ProblemCode[]).filter((code) => codes.has(code))
+}
+
+/** Returns codes by their statuses. */
+export function byStatus(codes: readonly ProblemCode[]): Map<number, ProblemCode[]> {
+  const statuses = new Map<number, ProblemCode[]>()
+  for (const code of codes) {
+    const { status } = refusals[code]
+    statuses.set(status, [...(statuses.get(status) ?? []), code])
+  }
+  return new Map([...statuses].sort(([a], [b]) => a - b))
+}

@@ -1,0 +1,17 @@
+/** Builds the OpenAPI document and the page that shows it. */
+import { buildDocument, type DocumentSource, type OpenApi } from './document.js'
+import { renderPage } from './page/page.js'
+import { STYLE } from './page/style.js'
+
+export interface Reference {
+  document: OpenApi
+  /** HTML, whose URLs are relative to the folder of the hub. */
+  page: string
+  /** The style sheet of the page. */
+  style: string
+}
+
+export async function buildReference(source: DocumentSource): Promise<Reference> {
+  const document = await buildDocument(source)
+  return { document, page: renderPage(document), style: STYLE }
+}

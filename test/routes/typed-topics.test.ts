@@ -1,0 +1,99 @@
+/** Events that do not fit the schema of their topic, for every way to publish. */
+import { readFileSync } from 'node:fs'
+import Fastify from 'fastify'
+import t from 'tap'
+import fanfare, { HubError, SettingsError } from '../../src/index.js'
+import { openPublisher } from '../../src/publisher.js'
+import { SECRET } from '../helper/token.js'
+import { schemaFile } from '../hub/typed-topics/schema-file.js'
+import { isProblem, openApp } from './open-app.js'
+
+const SCHEMAS = {
+  'orders.*': {
+    type: 'object',
+    properties: { total: { type: 'number' } },
+    required: ['total'],
+    additionalProperties: false,
+  },
+}
+const good = { topic: 'orders.1', data: { total: 12 } }
+const bad = { topic: 'orders.1', data: { total: '12' } }
+const faults = [{ path: '/data/total', message: 'must be number' }]
+
+await t.test('a publish over HTTP is refused with the path of each fault, and stores nothing', async (t) => {
+  const { app, send } = await openApp(t, { schemas: schemaFile(t, SCHEMAS) })
+  const post = (url: string, payload: string, type = 'application/json') =>
+    send({ method: 'POST', url, payload, headers: { 'content-type': type } })
+  const one = (event: object, type?: string) => post('/topics/orders.1/events', JSON.stringify(event), type)
+
+  t.equal((await one({ data: good.data })).statusCode, 201)
+  const single = isProblem(t, await one({ data: bad.data }), 400, 'schema-mismatch')
+  t.equal(single.detail, 'The event does not fit the schema of "orders.*": /data/total must be number.')
+  t.strictSame(single.errors, faults)
+  t.strictSame(isProblem(t, await one({ data: { total: 1, more: 1 } }), 400, 'schema-mismatch').errors, [
+    { path: '/data/more', message: 'is not known' },
+  ])
+  t.strictSame(
+    isProblem(t, await one({ ephemeral: true, ...{ data: bad.data } }), 400, 'schema-mismatch').errors,
+    faults,
+  )
+  const text = isProblem(t, await post('/topics/orders.1/events', 'hello', 'text/plain'), 400, 'schema-mismatch')
+  t.strictSame(text.errors, [{ path: '/text', message: 'must be object' }])
+
+  for (const filler of ['', 'x'.repeat(70_000)]) {
+    const batch = { events: [good, { topic: 'other', text: filler }, bad] }
+    const refused = isProblem(t, await post('/events', JSON.stringify(batch)), 400, 'schema-mismatch')
+    t.strictSame(refused.errors, [{ path: '/events/2/data/total', message: 'must be number' }])
+  }
+
+  const lines = [good, bad, good].map((event) => JSON.stringify(event)).join('\n')
+  const upload = isProblem(t, await post('/events', lines, 'application/x-ndjson'), 400, 'schema-mismatch')
+  t.match(upload, { line: 2, accepted: 1, errors: faults })
+  t.match(upload.detail, /^Line 2: The event does not fit the schema of "orders\.\*"/)
+
+  t.equal((await app.hub.topic('orders.1')).events, 2, 'the first event, and the first line')
+})
+
+await t.test('the code of an application is refused with a HubError that has the paths', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, schemas: schemaFile(t, SCHEMAS) })
+  t.equal((await app.hub.publish('orders.1', { data: good.data })).duplicate, false)
+  const refused = { name: 'HubError', code: 'schema-mismatch', errors: faults }
+  await t.rejects(app.hub.publish('orders.1', { data: bad.data }), refused)
+  await t.rejects(app.hub.publishAll([good, good, bad]), { ...refused, index: 2 })
+  t.ok((await app.hub.publishAll([good])).length === 1)
+  t.ok(HubError)
+})
+
+await t.test('a publisher checks the schemas that it is given', async (t) => {
+  const schemas = schemaFile(t, SCHEMAS)
+  const publisher = await openPublisher(`file:${t.testdir({})}/log`, { schemas })
+  t.teardown(() => publisher.close())
+  await publisher.publish('orders.1', { data: good.data })
+  await t.rejects(publisher.publish('orders.1', { data: bad.data }), { code: 'schema-mismatch', errors: faults })
+})
+
+await t.test('a file that cannot be used stops the start', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(
+    async () => app.register(fanfare, { log: 'memory', jwtSecret: SECRET, schemas: '/does/not/exist.json' }),
+    { name: 'SettingsError', message: /"\/does\/not\/exist\.json": it cannot be read \(ENOENT\)\.$/ },
+  )
+  await t.rejects(openPublisher(`file:${t.testdir({})}`, { schemas: '/does/not/exist.json' }), SettingsError)
+})
+
+await t.test('the file and the refusal of docs/typed-topics.md are as the hub answers', async (t) => {
+  const page = readFileSync(new URL('../../docs/typed-topics.md', import.meta.url), 'utf8')
+  const [file, refusal] = [...page.matchAll(/```json\n([^]*?)```/g)].map(([, text]) => text!)
+  const [, body] = /-d '(.*)'/.exec(page)!
+  const { send } = await openApp(t, { schemas: schemaFile(t, file) })
+  const answer = await send({
+    method: 'POST',
+    url: '/topics/orders.1/events',
+    payload: body!,
+    headers: { 'content-type': 'application/json' },
+  })
+  t.match(answer.json(), { ...(JSON.parse(refusal!) as object), requestId: /./ })
+})
