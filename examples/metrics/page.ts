@@ -1,6 +1,6 @@
 import { create, element } from '../shared/element.js'
 import { connectHub, showState } from '../shared/status.js'
-import { drawChart, WINDOW, type Point } from './chart.js'
+import { drawChart, WINDOW, type Point } from '../shared/chart.js'
 import type { Sample } from './server.js'
 
 /** The number of samples that fill the charts, at one every two seconds. */

@@ -17,13 +17,15 @@ export interface Changes {
   change(): Promise<void>
   /** Tells the user which topics the hub refuses. Resolves with `false` if it refuses none of them alone. */
   refuse(patterns: readonly string[]): Promise<boolean>
-  /** Renews the token of the stream until the signal is aborted. */
-  keepToken(signal: AbortSignal): void
+  /** Renews the token of the stream, until it is another stream or `stop` is called. */
+  keepToken(): void
+  stop(): void
 }
 
 export function createChanges(http: Http, user: StreamUser, stream: OpenStream): Changes {
   const { options } = http
   let isChanging = false
+  let renewing = new AbortController()
   /** A ticket opens streams only, and a stream without a subject cannot be changed. */
   let canChange = !options.tickets && Boolean(options.token ?? options.cookies)
 
@@ -42,12 +44,12 @@ export function createChanges(http: Http, user: StreamUser, stream: OpenStream):
     const { reader, held } = stream
     if (isChanging || !stream.isLive || !reader) return
     const wanted = user.wanted()
-    const subscribe = wanted.filter((pattern) => !held.has(pattern))
-    const unsubscribe = [...held].filter((pattern) => !wanted.includes(pattern))
+    const subscribe = wanted.filter((pattern) => !held.includes(pattern))
+    const unsubscribe = held.filter((pattern) => !wanted.includes(pattern))
     if (wanted.length === 0 || subscribe.length + unsubscribe.length === 0) return
     if (!canChange) {
       if (subscribe.length === 0) return // the topics go with the next reconnect
-      stream.held = new Set(wanted)
+      stream.held = wanted
       reader.restart()
       return
     }
@@ -55,7 +57,7 @@ export function createChanges(http: Http, user: StreamUser, stream: OpenStream):
     try {
       const path = `connections/${stream.connection}`
       const { topics } = await http.request<{ topics: string[] }>('PATCH', path, { body: { subscribe, unsubscribe } })
-      stream.held = new Set(topics)
+      stream.held = topics
     } catch (error) {
       if (!isFinal(error)) await pause()
       else if (error.status === 404)
@@ -69,8 +71,11 @@ export function createChanges(http: Http, user: StreamUser, stream: OpenStream):
   return {
     change,
     refuse,
-    keepToken(signal) {
-      if (!signal.aborted) void keepRenewing(http, stream.connection, signal, () => stream.reader?.restart())
+    keepToken() {
+      renewing.abort()
+      renewing = new AbortController()
+      void keepRenewing(http, stream.connection, renewing.signal, () => stream.reader?.restart())
     },
+    stop: () => renewing.abort(),
   }
 }

@@ -63,8 +63,8 @@ export interface Hub {
   close(): void
 }
 
-/** The order of states: the worst first. */
-const WORST: HubState['status'][] = ['waiting', 'connecting', 'catching-up', 'live', 'closed']
+/** The order of the states of open streams: the worst first. */
+const WORST: HubState['status'][] = ['waiting', 'connecting', 'catching-up', 'live']
 
 /**
  * Returns a client of a hub. It connects with the first subscription.
@@ -79,6 +79,8 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     error: new Set(),
   }
   let state = IDLE
+  /** Aborted when the client is closed. It can be used again. */
+  let closing = new AbortController()
 
   function onLaneState(): void {
     const states = [...lanes.values()].map((lane) => lane.state)
@@ -91,22 +93,21 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
   function laneFor(patterns: readonly string[], { slow, presence, observe, cursor }: SubscribeOptions): Lane {
     const query: Query = {
       slow: slow === 'latest' ? slow : undefined,
-      presence: presence ? 'true' : undefined,
-      observe: observe ? 'true' : undefined,
+      presence: presence || undefined,
+      observe: observe || undefined,
     }
     for (let n = 0; ; n++) {
       const key = JSON.stringify([query, cursor, n])
       const known = lanes.get(key)
-      if (known) {
-        if (cursor !== undefined && known.subscriptions.size > 0)
-          throw new TypeError(`The named cursor "${cursor}" is in use.`)
-        if (hasRoom(known, patterns)) return known
-        continue
+      if (!known) {
+        const isAlone = options.tabs === false || cursor !== undefined
+        const lane = createLane(http, query, isAlone ? createSharedStream : shareAmongTabs(key), onLaneState)
+        lanes.set(key, lane)
+        return lane
       }
-      const isAlone = options.tabs === false || cursor !== undefined
-      const lane = createLane(http, query, isAlone ? createSharedStream : shareAmongTabs(key), onLaneState)
-      lanes.set(key, lane)
-      return lane
+      if (cursor !== undefined && known.subscriptions.size > 0)
+        throw new TypeError(`The named cursor "${cursor}" is in use.`)
+      if (hasRoom(known, patterns)) return known
     }
   }
 
@@ -116,32 +117,18 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
     options: InnerOptions = {},
   ): Stop {
     const patterns = [asked].flat()
-    const { cursor, from, replay } = options
-    const acknowledger =
-      cursor !== undefined && options.acknowledge !== 'manual'
-        ? later(() => import('./acknowledge.js'), { timeout: Infinity }).then(({ createAcknowledger }) =>
-            createAcknowledger(
-              http,
-              cursor,
-              (error) => subscription.fail(error),
-              () => !lane.subscriptions.has(subscription),
-            ),
-          )
-        : undefined
-    const isBehind = typeof from === 'string' && isCursor(from)
-    const begin: Query = {
-      cursor,
-      from: from instanceof Date ? from.toISOString() : isBehind ? undefined : from,
-      replay: replay?.toString(),
-    }
+    const { cursor, replay } = options
+    const from = options.from instanceof Date ? options.from.toISOString() : options.from
+    const position = isCursor(from) ? from : undefined
+    const begin: Query = { cursor, from: position ? undefined : from, replay }
     const lane = laneFor(patterns, options)
     const subscription = createSubscription(
       lane,
       patterns,
       handler,
       options,
-      isBehind ? from : undefined,
-      Object.values(begin).some((value) => value !== undefined) ? begin : undefined,
+      position,
+      JSON.stringify(begin) === '{}' ? undefined : begin,
       {
         onHandled({ id }) {
           if (id !== null) void acknowledger?.then(({ acknowledge }) => acknowledge(id))
@@ -156,6 +143,12 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
         },
       },
     )
+    const acknowledger =
+      cursor === undefined || options.acknowledge === 'manual'
+        ? undefined
+        : later(() => import('./acknowledge.js'), { timeout: Infinity }).then(({ createAcknowledger }) =>
+            createAcknowledger(http, cursor, subscription),
+          )
     lane.subscriptions.add(subscription)
     lane.changed()
     subscription.settle()
@@ -201,9 +194,7 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       type: [],
       presence: true,
       reloads: true,
-      snapshot: async ({ signal }) => {
-        await (await list).load(signal)
-      },
+      snapshot: async ({ signal }) => (await list).load(signal),
     })
   }
 
@@ -221,15 +212,19 @@ export function connect(url: string, options: ConnectOptions = {}): Hub {
       [Symbol.asyncIterator]: () => openLoop<Data>(patterns, options),
     }),
     async publish(topic, event, options) {
+      const { signal } = closing
       const { publish } = await later(() => import('./publish.js'), { timeout: 60_000, ...options })
-      return publish(http, topic, event, options)
+      return publish(http, topic, event, options, signal)
     },
     presence,
     async acknowledge(name, id) {
-      await http.request('PUT', `cursors/${encodeURIComponent(name)}`, { body: { id } })
+      const { acknowledge } = await later(() => import('./acknowledge.js'))
+      return acknowledge(http, name, id)
     },
     request: (method, path, request) => http.request(method, path, request),
     close() {
+      closing.abort()
+      closing = new AbortController()
       for (const { subscriptions } of lanes.values()) for (const subscription of subscriptions) subscription.stop()
     },
   }

@@ -20,6 +20,6 @@ export function furthest(cursor: string | undefined, other: string | undefined):
 }
 
 /** Whether a text is a cursor. No time (RFC 3339) has this form. */
-export function isCursor(text: string): boolean {
+export function isCursor(text = ''): boolean {
   return /^[a-z0-9]{8}-\d+$/.test(text)
 }

@@ -3,15 +3,12 @@
  * queue is bounded: once it is full, the subscription leaves its stream, and reads from its cursor when the queue is
  * empty.
  */
-import { backoff, delay } from './backoff.js'
 import { reaches } from './cursor.js'
-import { isFinal } from './errors.js'
+import { later } from './later.js'
 import type { Gap, Handler, HubEvent, HubState, SubscribeOptions } from './types.js'
 
 /** The maximum number of events that wait for a handler. */
 const MAX_QUEUE = 1_000
-/** The wait after the first failure of a snapshot, in milliseconds. */
-const RETRY = 1_000
 
 export interface DeliveryLink {
   /** The queue was full, and is empty again. */
@@ -29,6 +26,8 @@ export interface DeliveryLink {
 }
 
 export interface Delivery {
+  /** Aborted when it is stopped. */
+  readonly signal: AbortSignal
   isFull(): boolean
   /** Call only if the queue is not full. */
   event(event: HubEvent): void
@@ -61,35 +60,25 @@ export function createDelivery(
 
   function add(task: () => unknown): void {
     queue.push(task)
-    drain()
+    if (!isBusy) void drain()
   }
 
-  /** Runs the queued tasks until one returns a promise. */
-  function drain(): void {
-    while (!isBusy && !signal.aborted) {
-      const task = queue.shift()
-      if (!task) break
-      isBusy = true // a handler may cause further events
+  /** Runs the queued tasks, and waits only for those that return a promise. */
+  async function drain(): Promise<void> {
+    isBusy = true // a handler may cause further events
+    for (let task; !isOver() && (task = queue.shift());) {
       let result: unknown
       try {
         result = task()
+        if (isThenable(result)) await result
       } catch (error) {
-        link.onError(error)
+        if (!result || !isOver()) link.onError(error)
       }
-      if (isThenable(result)) {
-        const done = (): void => {
-          isBusy = false
-          drain()
-        }
-        void result.then(undefined, (error: unknown) => isOver() || link.onError(error)).then(done)
-        return
-      }
-      isBusy = false
     }
-    if (!isBusy && wasFull && !signal.aborted) {
-      wasFull = false
-      link.onDrained()
-    }
+    isBusy = false
+    if (!wasFull || isOver()) return
+    wasFull = false
+    link.onDrained()
   }
 
   function handle(event: HubEvent): unknown {
@@ -101,26 +90,12 @@ export function createDelivery(
 
   async function load(position: string | undefined, gap: Gap | undefined): Promise<void> {
     link.onLoading({ status: 'catching-up', reason: 'snapshot' })
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        const cursor = await snapshot?.({ gap, signal })
-        if (isOver()) return
-        link.onLoading(undefined)
-        if (typeof cursor !== 'string') return
-        covered = cursor
-        if (position !== undefined && !reaches(cursor, position)) link.onBehind(cursor)
-        return
-      } catch (error) {
-        if (isOver()) return
-        if (isFinal(error)) return link.onRefused(error)
-        const retryIn = backoff(RETRY, failures)
-        link.onLoading({ status: 'waiting', reason: 'snapshot', error, retryIn })
-        await delay(retryIn, signal)
-      }
-    }
+    const { loadSnapshot } = await later(() => import('./snapshot.js'), { timeout: Infinity, signal })
+    covered = (await loadSnapshot(snapshot!, { gap, signal }, position, link)) ?? covered
   }
 
   return {
+    signal,
     isFull: () => (wasFull ||= queue.length >= MAX_QUEUE),
     event: (event) => add(() => handle(event)),
     load: (position, gap) => add(() => load(position, gap)),

@@ -8,14 +8,15 @@ const TYPES = ['open', 'gap', 'live', 'heartbeat', 'close', 'end'].map((name) =>
 /**
  * Resolves when the stream has ended. EventSource tells no reason of a refusal, so a stream that has never opened is
  * asked for once more with `fetch`.
- * @throws HubError; Complete
+ * @returns whether every topic of the stream is complete (204)
+ * @throws HubError
  */
 export async function readEventSource(
   http: Http,
   path: string,
   signal: AbortSignal,
   { onBlock, onActivity }: StreamListeners,
-): Promise<void> {
+): Promise<boolean> {
   const { cookies = false } = http.options
   const source = new EventSource(http.url + path + (await ticketFor(http)), { withCredentials: cookies })
   let hasOpened = false as boolean // set by a listener
@@ -33,10 +34,10 @@ export async function readEventSource(
     for (const type of ['message', ...TYPES]) source.addEventListener(type, listen)
   })
   source.close()
-  if (hasOpened) return
+  if (hasOpened) return false
   const asking = new AbortController()
   try {
-    await openBody(http, path, asking.signal)
+    return !(await openBody(http, path, asking.signal))
   } finally {
     asking.abort()
   }

@@ -1,5 +1,5 @@
 /** Requests to the hub, with the token. */
-import { refusalOf, unreachable } from './errors.js'
+import { unreachable, type HubError } from './errors.js'
 import { later } from './later.js'
 import { createTokenSource, type TokenSource } from './token.js'
 import type { ConnectOptions, HubRequest } from './types.js'
@@ -42,7 +42,7 @@ export function createHttp(address: string, options: ConnectOptions): Http {
       try {
         return await (options.fetch ?? fetch)(url + path, {
           cache: 'no-store',
-          credentials: options.cookies ? 'include' : 'same-origin',
+          ...(options.cookies && { credentials: 'include' }),
           ...init,
           headers: { ...(token && { authorization: `Bearer ${token}` }), ...init.headers },
         })
@@ -57,7 +57,7 @@ export function createHttp(address: string, options: ConnectOptions): Http {
       if (other !== used) response = await ask(other)
     }
     if (response.ok) return response
-    throw await refusalOf(response)
+    throw await refusalOf(url, response)
   }
 
   return {
@@ -70,4 +70,10 @@ export function createHttp(address: string, options: ConnectOptions): Http {
       return sendRequest(send, method, path, request)
     },
   }
+}
+
+/** Returns the refusal in an answer. @param url the hub's URL */
+export async function refusalOf(url: string, response: Response): Promise<HubError> {
+  const { readRefusal } = await later(() => import('./refusal.js'))
+  return readRefusal(url, response)
 }

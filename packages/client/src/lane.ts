@@ -5,8 +5,7 @@
 import { furthest, reaches } from './cursor.js'
 import type { HubError } from './errors.js'
 import type { Http } from './http.js'
-import type { Block } from './parser.js'
-import { END, GAP, LIVE, OPEN } from './reader.js'
+import { GAP, LIVE, OPEN, type HubBlock, type Opening } from './reader.js'
 import { IDLE, type SharedStream, type StreamUser } from './shared-stream.js'
 import type { Query } from './stream.js'
 import type { Subscription } from './subscription.js'
@@ -39,13 +38,13 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
     for (const subscription of subscriptions) visit(subscription)
   }
 
-  function opened(id: string | undefined, opening: { connection: string; topics: string[] }, isContinuous: boolean) {
+  function opened(id: string | undefined, opening: Opening, isContinuous: boolean) {
     const isNew = connection !== opening.connection
     const isBehind = (isNew || !isContinuous) && !reaches(lane.cursor, id)
     connection = opening.connection
-    lane.held = new Set(opening.topics)
+    lane.held = opening.topics
     each((subscription) => {
-      if (isBehind || !subscription.patterns.every((pattern) => lane.held.has(pattern))) subscription.leave()
+      if (isBehind || !subscription.patterns.every((pattern) => lane.held.includes(pattern))) subscription.leave()
     })
     lane.cursor = furthest(lane.cursor, id)
     if (isNew) each((subscription) => subscription.reopened())
@@ -58,33 +57,25 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
     query,
     subscriptions,
     cursor: undefined,
-    held: new Set(),
+    held: [],
     state: IDLE,
     wanted: () => [...new Set(waiting().flatMap(({ patterns }) => patterns))],
     start() {
-      const starts = waiting().map((subscription) => subscription.start())
-      const [first] = starts
+      const asked = waiting()
+      const [first, ...others] = asked.map((subscription) => subscription.start())
       const text = JSON.stringify(first)
       // a number of events is for all topics together
-      const isShared = starts.every(
-        (start, i) => i === 0 || (JSON.stringify(start) === text && !Number(start?.['replay'])),
-      )
-      inUrl = isShared && first ? waiting() : []
+      const isShared = others.every((start) => JSON.stringify(start) === text && !Number(start?.['replay']))
+      inUrl = isShared && first ? asked : []
       return isShared ? first : undefined
     },
-    onBlock({ event: name, id, data = '{}' }: Block, isContinuous = true) {
-      const content = JSON.parse(data) as unknown
-      if (name === OPEN) opened(id, content as { connection: string; topics: string[] }, isContinuous)
+    onBlock({ name, id, content }: HubBlock, isContinuous = true) {
+      if (name === undefined) each((subscription) => subscription.take(content as HubEvent))
+      else if (name === OPEN) opened(id, content as Opening, isContinuous)
       else if (name === GAP) {
         lane.cursor = id ?? lane.cursor // it may be an earlier one of the same log, or one of another log
         each((subscription) => subscription.takeGap(content as Gap, id))
-      } else if (name === END) {
-        const { status, topic } = content as { status?: string; topic?: string }
-        each((subscription) => {
-          if (topic === undefined || subscription.patterns.every((pattern) => pattern === topic))
-            subscription.finish(status)
-        })
-      } else if (name === undefined) each((subscription) => subscription.take(content as HubEvent))
+      }
       lane.cursor = furthest(lane.cursor, id)
       if (name === OPEN || name === LIVE) each((subscription) => subscription.settle())
     },
@@ -93,7 +84,7 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
       if (state.status === 'closed') {
         each((subscription) => subscription.leave())
         lane.cursor = undefined
-        lane.held = new Set()
+        lane.held = []
       }
       each((subscription) => subscription.update())
       onState()
@@ -105,7 +96,8 @@ export function createLane(http: Http, query: Query, openSource: OpenSource, onS
     },
     onComplete(patterns: readonly string[]) {
       each((subscription) => {
-        if (subscription.patterns.every((pattern) => patterns.includes(pattern))) subscription.finish()
+        if (subscription.patterns.every((pattern) => patterns.includes(pattern)))
+          subscription.complete(inUrl.includes(subscription))
       })
     },
     changed() {

@@ -6,6 +6,8 @@ export interface Block {
   id?: string
   /** The type: the last `event:`. */
   event?: string
+  /** The `topic:` of a stream of several topics, which is a field of the hub. */
+  topic?: string
   /** The lines of `data:`, joined by LF; missing if there was none. */
   data?: string
 }
@@ -34,7 +36,7 @@ export function createParser(
     const [field = ''] = line.split(':', 1) // that of a comment is empty
     const value = line.slice(field.length + 1).replace(/^ /, '')
     if (field === 'data') block.data = block.data === undefined ? value : `${block.data}\n${value}`
-    else if (field === 'event') block.event = value
+    else if (field === 'event' || field === 'topic') block[field] = value
     else if (field === 'id') {
       if (!value.includes('\0')) block.id = value
     } else if (field === 'retry' && /^\d+$/.test(value)) onRetry(Number(value))
@@ -42,12 +44,10 @@ export function createParser(
 
   return (piece) => {
     if (piece === '') return
-    const text = rest + (endedWithCr && piece.startsWith('\n') ? piece.slice(1) : piece)
+    const lines = (endedWithCr ? piece.replace(/^\n/, '') : piece).split(/\r\n?|\n/)
     endedWithCr = piece.endsWith('\r')
-    const ends = /\r\n?|\n/g
-    ends.lastIndex = rest.length // the rest has no end of a line
-    let start = 0
-    for (let end; (end = ends.exec(text)); start = ends.lastIndex) take(text.slice(start, end.index))
-    rest = text.slice(start)
+    lines[0] = rest + lines[0]!
+    rest = lines.pop()!
+    lines.forEach(take)
   }
 }

@@ -13,12 +13,16 @@ const TIMEOUT = 60_000
 /** The wait after the first failure, in milliseconds. */
 const RETRY = 500
 
-/** @throws HubError */
+/**
+ * @param closed aborted when the client is closed: no attempt follows, and the error of the last one is thrown
+ * @throws HubError
+ */
 export async function publish(
   http: Http,
   topic: string,
   event: NewEvent,
   { signal, timeout = TIMEOUT }: PublishOptions = {},
+  closed?: AbortSignal,
 ): Promise<Receipt> {
   const body = event.ephemeral ? event : { id: randomId(), ...event }
   const until = performance.now() + timeout
@@ -34,10 +38,21 @@ export async function publish(
       const wait = (error instanceof HubError && error.retryAfter) || backoff(RETRY, failures, http.options.maxWait)
       // the hub may have sent an ephemeral event, and would not recognise it
       if (isFinal(error) || event.ephemeral || performance.now() + wait > until) throw error
-      await delay(wait, signal)
+      await delayUntil(wait, [signal, closed])
       signal?.throwIfAborted()
+      if (closed?.aborted) throw error
     }
   }
+}
+
+/** Resolves after a time, or at once when one of the signals is aborted. */
+async function delayUntil(ms: number, signals: (AbortSignal | undefined)[]): Promise<void> {
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  for (const signal of signals) signal?.addEventListener('abort', end)
+  if (signals.some((signal) => signal?.aborted)) end()
+  await delay(ms, ending.signal)
+  for (const signal of signals) signal?.removeEventListener('abort', end)
 }
 
 /** Returns a random id. Pages without TLS have no `crypto.randomUUID`. */

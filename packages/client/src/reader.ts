@@ -1,27 +1,54 @@
 /** Keeps a stream open: reads it, waits, and opens it again from the last id, until the hub refuses it for good. */
-import { backoff, delay } from './backoff.js'
-import { isFinal, HubError } from './errors.js'
+import { isFinal, type HubError } from './errors.js'
 import type { Http } from './http.js'
+import { later } from './later.js'
 import type { Block } from './parser.js'
-import { Complete, readStream, type Query } from './stream.js'
-import type { HubState } from './types.js'
-import { listenForWake, startWatchdog, type Rhythm, type Watchdog } from './watchdog.js'
+import { readStream, type Query } from './stream.js'
+import type { HubEvent, HubState } from './types.js'
+import type { Upkeep } from './upkeep.js'
 
 export const OPEN = 'fanfare.open'
 export const LIVE = 'fanfare.live'
 export const GAP = 'fanfare.gap'
 export const END = 'fanfare.end'
 const CLOSE = 'fanfare.close'
-const HEARTBEAT = 'fanfare.heartbeat'
+export const HEARTBEAT = 'fanfare.heartbeat'
 
 /** The wait after the first failure, in milliseconds, until the hub sends `retry:`. */
 const RETRY = 2_000
 
+/** A block of a stream, parsed: an event of a topic, or one of the hub's own. */
+export interface HubBlock {
+  /** `undefined`: an event of a topic, or the end of a finite topic, which is an event of the type `fanfare.end`. */
+  name: typeof OPEN | typeof LIVE | typeof GAP | typeof HEARTBEAT | typeof CLOSE | undefined
+  /** The cursor. */
+  id: string | undefined
+  /** The HubEvent or the Gap; the connection and the topics of an open block. */
+  content: unknown
+}
+
+export interface Opening {
+  connection: string
+  topics: string[]
+}
+
+/** Why a stream has ended; an empty one: the connection was cut. */
+export interface Ending {
+  /** The reason in `fanfare.close`. */
+  reason?: string
+  /** The wait that the hub asks for in `fanfare.close`, in milliseconds. */
+  retry?: number
+  /** Why the stream could not be opened. */
+  error?: unknown
+  /** Every topic is complete (204). */
+  isComplete?: boolean
+}
+
 export interface ReaderLink {
   /** Returns the query of the next request. */
   query(): Query
-  /** Called with each block but heartbeats without an id. The state is set before. */
-  onBlock(block: Block): void
+  /** Called with each block. The state is set before. */
+  onBlock(block: HubBlock): void
   onState(state: HubState): void
   /** Called once, when no attempt follows. @param error `undefined`: every topic is complete (204) */
   onOver(error: HubError | undefined): void
@@ -35,96 +62,86 @@ export interface Reader {
 
 export function openReader(http: Http, link: ReaderLink): Reader {
   const over = new AbortController()
-  const rhythm: Rhythm = { longest: 0, misses: 0 }
   let attempt = new AbortController()
-  let watchdog: Watchdog | undefined
-  const isOver = (): boolean => over.signal.aborted
-  let failures = 0
+  let hasAnswered = false
   let retry = RETRY
-  /** Ends the current wait; `undefined`: there is none. */
-  let proceed: (() => void) | undefined
-  /** Whether the hub itself has said how long to wait. */
-  let isTold = false
+  let topics: string[] = []
+  const isOver = (): boolean => over.signal.aborted
 
-  /** Opens one stream and reads it to its end. Returns why it has ended, and how long to wait. */
-  async function read(): Promise<HubState | undefined> {
+  /** The upkeep is loaded beside the first attempt. */
+  let upkeep: Upkeep | undefined
+  const loading = later(() => import('./upkeep.js'), { timeout: Infinity }).then(({ createUpkeep }) => {
+    upkeep = createUpkeep(http, over.signal, link.onState, restart)
+    upkeep.begin(attempt)
+    if (hasAnswered) upkeep.seen()
+    return upkeep
+  })
+
+  function parse({ event, id, topic, data = '{}' }: Block): HubBlock {
+    const content = JSON.parse(data) as Opening & Partial<HubEvent>
+    if (event === OPEN) topics = content.topics
+    if (event !== END) return { name: event as HubBlock['name'], id, content }
+    const [first, second] = topics
+    const end = { id, topic: topic ?? (second ? '' : first), data: content, ...content, type: END }
+    return { name: undefined, id, content: end }
+  }
+
+  /** Opens one stream and reads it to its end. Returns why it has ended; `undefined`: it was aborted. */
+  async function read(): Promise<Ending | undefined> {
     const { signal } = (attempt = new AbortController())
-    let ending: HubState = { status: 'waiting', reason: 'network' }
+    let ending: Ending = {}
     let isOpen = false as boolean // set by a listener
-    const dog = (watchdog = startWatchdog(rhythm, () => {
-      ending = { status: 'waiting', reason: 'silence' }
-      attempt.abort()
-    }))
+    hasAnswered = false
+    upkeep?.begin(attempt)
     link.onState({ status: 'connecting' })
     const query = link.query()
     try {
       const reading = readStream(http, query, signal, {
         onRetry: (ms) => (retry = ms),
-        onActivity: () => dog.seen(),
-        onBlock(block) {
+        onActivity() {
+          hasAnswered = true
+          upkeep?.seen()
+        },
+        onBlock(raw) {
           if (signal.aborted) return
-          const { event, data = '{}' } = block
-          if (event === HEARTBEAT) dog.beat()
-          if (event === CLOSE) {
-            const { reason, retry: wait } = JSON.parse(data) as { reason: string; retry?: number }
-            ending = { status: 'waiting', reason, retryIn: wait }
-            if (reason === 'expired') http.tokens.drop()
+          const block = parse(raw)
+          const { name, content } = block
+          upkeep?.took(name)
+          if (name === CLOSE) {
+            ending = content as Ending
             return
           }
-          if (event === OPEN && !isOpen) {
+          if (name === OPEN && !isOpen) {
             isOpen = true
-            failures = 0
             link.onState({ status: isPast(query) ? 'catching-up' : 'live' })
           }
-          if (event === LIVE) link.onState({ status: 'live' })
+          if (name === LIVE) link.onState({ status: 'live' })
           link.onBlock(block)
         },
       })
-      await Promise.race([reading, aborted(signal)]) // the function that provides a token knows no signal
+      // the function that provides a token knows no signal
+      if (await Promise.race([reading, aborted(signal)])) ending = { isComplete: true }
     } catch (error) {
-      if (error instanceof Complete) return { status: 'closed' }
-      if (isFinal(error)) return { status: 'closed', error }
-      if (!signal.aborted && !isOpen) ending = reasonOf(error)
-    } finally {
-      dog.stop()
+      if (!isOpen || isFinal(error)) ending = { error }
     }
-    return signal.aborted && ending.reason !== 'silence' ? undefined : ending
+    return signal.aborted ? undefined : ending
   }
 
   async function run(): Promise<void> {
     while (!isOver()) {
       const ending = await read()
       if (isOver()) return
-      if (!ending) continue // a restart
-      if (ending.status === 'closed') {
+      if (ending?.isComplete || isFinal(ending?.error)) {
         stop()
-        link.onOver(ending.error as HubError | undefined)
-        return
+        return link.onOver(ending.error as HubError | undefined)
       }
-      isTold = ending.retryIn !== undefined
-      // the stream was dead already while its silence was measured
-      if (ending.reason !== 'silence' || failures > 0) await wait(ending, ending.retryIn ?? nextWait())
-      failures++
+      await (await loading).wait(ending, retry)
     }
-  }
-
-  /** The hub draws `retry:` at random, so the first wait is the hub's. Later ones are longer. */
-  function nextWait(): number {
-    const ceiling = http.options.maxWait
-    return failures === 0 ? Math.min(retry, ceiling ?? Infinity) : backoff(retry, failures, ceiling)
-  }
-
-  async function wait(state: HubState, ms: number): Promise<void> {
-    const waiting = new AbortController()
-    proceed = () => waiting.abort()
-    link.onState({ ...state, retryIn: ms })
-    await delay(ms, waiting.signal)
-    proceed = undefined
   }
 
   function restart(): void {
     attempt.abort()
-    proceed?.()
+    upkeep?.proceed()
   }
 
   function stop(): void {
@@ -132,12 +149,6 @@ export function openReader(http: Http, link: ReaderLink): Reader {
     restart()
   }
 
-  listenForWake(over.signal, (isOnline) => {
-    if (proceed) {
-      if (!isTold) proceed()
-    } else if (isOnline) restart()
-    else watchdog?.check()
-  })
   queueMicrotask(() => void run()) // the caller has the reader before its listeners are called
   return { restart, stop }
 }
@@ -150,13 +161,6 @@ function isPast({ lastEventId, from, replay, cursor }: Query): boolean {
   return (lastEventId ?? (cursor === undefined ? (from ?? replay) : undefined)) !== undefined
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
-}
-
-/** Returns why a stream could not be opened. What is no HubError is thrown by the function that provides the token. */
-function reasonOf(error: unknown): HubState {
-  if (!(error instanceof HubError)) return { status: 'waiting', reason: 'token', error }
-  const { status, code, retryAfter } = error
-  return { status: 'waiting', reason: status === 0 ? 'network' : code, error, retryIn: retryAfter }
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)))
 }

@@ -2,7 +2,7 @@
 import { backoff, delay } from './backoff.js'
 import { isFinal } from './errors.js'
 import type { Http } from './http.js'
-import { timeLeft } from './token.js'
+import { timeLeft } from './claims.js'
 
 /** A token is renewed this long before it expires, in milliseconds. */
 const LEAD = 60_000

@@ -9,8 +9,8 @@ import { createSharedStream, type SharedStream } from './shared-stream.js'
  */
 export function shareAmongTabs(lane: string): OpenSource {
   return (http, user) => {
-    const { document, navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>
-    if (!document || !navigator?.locks || !BroadcastChannel) return createSharedStream(http, user)
+    // browsers with Web Locks have BroadcastChannel too
+    if (!('document' in globalThis && (navigator as Partial<Navigator>).locks)) return createSharedStream(http, user)
     let source: SharedStream | undefined
     void import('./tabs.js')
       .then(

@@ -6,8 +6,7 @@ import type { Changes } from './changes.js'
 import type { HubError } from './errors.js'
 import type { Http } from './http.js'
 import { later } from './later.js'
-import type { Block } from './parser.js'
-import { LIVE, OPEN, openReader, type Reader } from './reader.js'
+import { LIVE, OPEN, openReader, type HubBlock, type Opening, type Reader } from './reader.js'
 import type { Query } from './stream.js'
 import type { HubState } from './types.js'
 
@@ -18,14 +17,14 @@ export interface StreamUser {
   /** The cursor to continue from; `undefined`: the stream has not been open. */
   cursor: string | undefined
   /** The topics and patterns of the stream up to the cursor. */
-  held: ReadonlySet<string>
+  held: readonly string[]
   state: HubState
   /** Returns the topics and patterns that the stream should have. */
   wanted(): string[]
   /** Returns where a stream without a cursor begins. */
   start(): Query | undefined
   /** @param isContinuous `false` for an open block that may come after missing blocks */
-  onBlock(block: Block, isContinuous?: boolean): void
+  onBlock(block: HubBlock, isContinuous?: boolean): void
   onState(state: HubState): void
   /** @param patterns those that the hub refuses */
   onRefused(patterns: readonly string[], error: HubError): void
@@ -47,7 +46,7 @@ export interface OpenStream {
   /** The id of the connection. */
   connection: string
   /** The topics that the stream has, or will have by the hub's answer. */
-  held: ReadonlySet<string>
+  held: readonly string[]
   isLive: boolean
 }
 
@@ -55,7 +54,6 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
   const stream: OpenStream = { reader: undefined, connection: '', held: user.held, isLive: false }
   let asked: string[] = []
   let isSyncing = false
-  let renewing = new AbortController()
   let changes: Promise<Changes> | undefined
 
   /** What changes an open stream is loaded for the first change. */
@@ -71,22 +69,23 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
    */
   function query(): Query {
     const wanted = user.wanted()
-    const known = wanted.filter((pattern) => user.cursor !== undefined && stream.held.has(pattern))
+    const known = wanted.filter((pattern) => user.cursor !== undefined && stream.held.includes(pattern))
     asked = known.length > 0 ? known : wanted
     return { ...user.query, topic: asked, ...(known.length > 0 ? { lastEventId: user.cursor } : user.start()) }
   }
 
-  function onBlock(block: Block): void {
-    if (block.event === OPEN) {
-      const { connection, topics } = JSON.parse(block.data!) as { connection: string; topics: string[] }
-      stream.held = new Set(topics)
+  function onBlock(block: HubBlock): void {
+    const { name, content } = block
+    if (name === OPEN) {
+      const { connection, topics } = content as Opening
+      stream.held = topics
       if (stream.connection !== connection) {
         stream.connection = connection
-        keepToken()
+        if (typeof http.options.token === 'function') void loadChanges().then((loaded) => loaded.keepToken())
       }
     }
     user.onBlock(block)
-    if (block.event === OPEN || block.event === LIVE) change()
+    if (name === OPEN || name === LIVE) change()
   }
 
   function onState(state: HubState): void {
@@ -105,14 +104,8 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
 
   function change(): void {
     const wanted = user.wanted()
-    const isSame = wanted.length === stream.held.size && wanted.every((pattern) => stream.held.has(pattern))
+    const isSame = wanted.length === stream.held.length && wanted.every((pattern) => stream.held.includes(pattern))
     if (stream.isLive && !isSame) void loadChanges().then((loaded) => loaded.change())
-  }
-
-  function keepToken(): void {
-    renewing.abort()
-    const { signal } = (renewing = new AbortController())
-    if (typeof http.options.token === 'function') void loadChanges().then((loaded) => loaded.keepToken(signal))
   }
 
   function sync(): void {
@@ -130,8 +123,8 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
     stream.reader?.stop()
     stream.reader = undefined
     stream.isLive = false
-    stream.held = new Set()
-    renewing.abort()
+    stream.held = []
+    void changes?.then((loaded) => loaded.stop())
     user.onState(IDLE)
   }
 

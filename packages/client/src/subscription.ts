@@ -12,19 +12,19 @@
  *
  * The own stream reaches the mark, since every stream reaches the head of the log, and the mark is a part of the log
  * that has been read already.
+ *
+ * The end of a finite topic takes the same way as an event of the topic, so that it never overtakes one.
  */
 import { createDelivery } from './delivery.js'
 import { furthest, reaches } from './cursor.js'
 import { report } from './errors.js'
 import type { Lane } from './lane.js'
-import type { Block } from './parser.js'
-import { END, GAP, OPEN, openReader, type Reader } from './reader.js'
+import { later } from './later.js'
+import type { openOwnStream, OwnStream, OwnStreamUser } from './own-stream.js'
+import { END } from './reader.js'
 import type { Query } from './stream.js'
 import { matcherOf } from './topic.js'
 import type { Gap, Handler, HubEvent, HubState, SubscribeOptions } from './types.js'
-
-/** The maximum number of events that are held back. */
-const MAX_HELD_BACK = 1_000
 
 export interface InnerOptions extends SubscribeOptions {
   /** Whether the snapshot is loaded after each reconnect, because the events are ephemeral. */
@@ -43,6 +43,8 @@ export interface SubscriptionLink {
 
 export interface Subscription {
   readonly patterns: readonly string[]
+  /** Aborted once it is over, and nothing waits for the handler. */
+  readonly signal: AbortSignal
   /** Whether the shared stream should have its patterns now. */
   isWaiting(): boolean
   /** Returns the query of a stream that begins where the subscription is; `undefined`: it begins now. */
@@ -55,10 +57,12 @@ export interface Subscription {
   leave(): void
   /** The shared stream is another one: ephemeral events may have been missed. */
   reopened(): void
-  /** Takes an event of the shared stream. */
-  take(event: HubEvent): void
-  /** Takes a gap of the shared stream, and the cursor behind it, if the stream's cursor was reset. */
-  takeGap(gap: Gap, cursor: string | undefined): void
+  /** Takes an event, or the end of a topic. @param isOwn whether it is from the own stream */
+  take(event: HubEvent, isOwn?: boolean): void
+  /** Takes a gap, and the cursor behind it, if the stream's cursor was reset. */
+  takeGap(gap: Gap, cursor: string | undefined, isOwn?: boolean): void
+  /** The topics are complete, by the shared stream. @param isAsked whether that began where the subscription does */
+  complete(isAsked: boolean): void
   /** Ends it because its topics are complete. */
   finish(end?: string): void
   /** Ends it because of a refusal. */
@@ -78,17 +82,20 @@ export function createSubscription(
   begin: Query | undefined,
   link: SubscriptionLink,
 ): Subscription {
-  const { snapshot, onGap, reloads } = options
+  const { snapshot, onGap, onEnd, reloads } = options
   const types = options.type === undefined ? undefined : [options.type].flat()
   const matchers = patterns.map(matcherOf)
+  /** The topics that are not complete yet. Those that a pattern matches are not known. */
+  const open = new Set(patterns)
   let isAttached = false
   /** Whether the handler is so slow that the subscription has left its stream. */
   let isParked = false
-  let mark: string | undefined
-  let heldBack: HubEvent[] = []
-  let reader: Reader | undefined
-  let readerState: HubState = lane.state
-  let loading: HubState | undefined
+  /** Whether nothing more comes from the shared stream, since its topics are complete. */
+  let isAlone = false
+  let own: OwnStream | undefined
+  let openStream: typeof openOwnStream | undefined
+  let loading: Promise<void> | undefined
+  let snapshotState: HubState | undefined
   let needsSnapshot = snapshot && !cursor && !begin
   /** Set once nothing more arrives. */
   let over: HubState | undefined
@@ -97,17 +104,12 @@ export function createSubscription(
   let told: HubState | undefined
 
   const delivery = createDelivery(handler, snapshot, {
-    onDrained() {
-      isParked = false
-      lane.changed()
-      self.settle()
-    },
+    onDrained: comeBack,
     onBehind(behind) {
       delivery.clear()
-      self.leave()
+      leave()
       cursor = behind
-      lane.changed()
-      self.settle()
+      comeBack()
     },
     onHandled: link.onHandled,
     onError(error) {
@@ -116,10 +118,17 @@ export function createSubscription(
     },
     onRefused: (error) => self.fail(error),
     onLoading(state) {
-      loading = state
+      snapshotState = state
       self.update()
     },
   })
+
+  /** Looks for a source again. */
+  function comeBack(): void {
+    isParked = false
+    lane.changed()
+    self.settle()
+  }
 
   function tell(error: unknown): void {
     if (options.onError) options.onError(error)
@@ -128,22 +137,23 @@ export function createSubscription(
 
   function selects({ topic, type }: HubEvent): boolean {
     if (!matchers.some((match) => match(topic))) return false
-    if (type?.startsWith('fanfare.')) return options.presence === true
-    return !types || (type !== undefined && types.includes(type))
+    if (type?.startsWith('fanfare.')) return type === END || options.presence === true
+    return !types || types.includes(type!)
   }
 
   /** Delivers an event that lies behind the position. Leaves the stream if the queue is full. */
   function deliver(event: HubEvent): void {
     if (over || isParked || reaches(cursor, event.id)) return
     if (delivery.isFull()) {
-      self.leave()
+      leave()
       isParked = true
       lane.changed()
       self.update()
       return
     }
     cursor = event.id ?? cursor
-    delivery.event(event)
+    if (event.type === END) end(event as HubEvent<{ status: string }>)
+    else delivery.event(event)
   }
 
   function tellGap(gap: Gap): void {
@@ -152,53 +162,42 @@ export function createSubscription(
     else if (!onGap) link.onGap(gap)
   }
 
-  /** Takes a block of the own stream. */
-  function takeOwn({ event: name, id, data = '{}' }: Block): void {
-    const content = JSON.parse(data) as unknown
-    if (name === undefined) {
-      if (selects(content as HubEvent)) deliver(content as HubEvent)
-    } else if (name === GAP) {
-      cursor = id ?? cursor
-      tellGap(content as Gap)
-    } else if (name === END) self.finish((content as { status?: string }).status)
-    if (!reader) return // it has been parked, or has ended
-    cursor = furthest(cursor, id)
-    if (name !== OPEN && readerState.status === 'live' && reaches(cursor, mark)) changeOver(reader)
+  function end({ topic, data }: HubEvent<{ status: string }>): void {
+    if (onEnd) delivery.after(() => onEnd({ topic, end: data.status }))
+    if (open.delete(topic) && open.size === 0) self.finish(data.status)
   }
 
-  function changeOver(own: Reader): void {
-    reader = undefined
-    own.stop()
-    for (const event of heldBack.splice(0)) deliver(event)
-    if (over || isParked) return
-    mark = undefined
-    isAttached = true
-    self.update()
+  function leave(): void {
+    if (isAttached) cursor = furthest(cursor, lane.cursor)
+    isAttached = false
+    own?.stop()
+    own = undefined
+    if (!reloads) return
+    cursor = undefined
+    needsSnapshot = true
   }
 
   function openOwn(): void {
-    readerState = { status: 'connecting' }
-    reader = openReader(lane.http, {
-      query: () => ({ ...lane.query, topic: patterns, ...self.start() }),
-      onBlock: takeOwn,
-      onState(state) {
-        readerState = state
-        self.update()
-      },
-      onOver: (error) => (error ? self.fail(error) : self.finish()),
-    })
+    if (openStream) own = openStream(lane, self)
+    else
+      loading ??= later(() => import('./own-stream.js'), { timeout: Infinity }).then(({ openOwnStream }) => {
+        openStream = openOwnStream
+        self.settle()
+      })
   }
 
   function stateNow(): HubState {
     if (over && !isDraining) return over
-    if (loading) return loading
+    if (snapshotState) return snapshotState
     if (isParked) return { status: 'catching-up', reason: 'behind' }
-    if (reader) return readerState
-    return isAttached || isDraining || lane.state.status !== 'live' ? lane.state : { status: 'connecting' }
+    if (own) return own.state
+    return isAttached || isDraining || !(isAlone || lane.state.status === 'live')
+      ? lane.state
+      : { status: 'connecting' }
   }
 
   function close(state: HubState): void {
-    self.leave()
+    leave()
     over = state
     lane.subscriptions.delete(self)
     lane.changed()
@@ -211,20 +210,26 @@ export function createSubscription(
     self.update()
   }
 
-  const self: Subscription = {
+  const self: Subscription & OwnStreamUser = {
     patterns,
-    isWaiting: () => !over && !isParked,
+    signal: delivery.signal,
+    reached: (id) => own && (cursor = furthest(cursor, id)),
+    changeOver(heldBack) {
+      own = undefined
+      for (const event of heldBack) deliver(event)
+      if (over || isParked) return
+      if (isAlone) return self.finish()
+      isAttached = true
+      self.update()
+    },
+    isWaiting: () => !over && !isParked && !isAlone,
     start: () => (cursor === undefined ? begin : { lastEventId: cursor }),
     settle() {
-      if (over || isParked || isAttached || !patterns.every((pattern) => lane.held.has(pattern))) return
-      if (!self.start()) {
-        // a stream that catches up brings events that were published before the subscription
-        if (lane.state.status === 'live') self.attach()
-      } else if (!reader && reaches(cursor, lane.cursor)) self.attach()
-      else {
-        mark ??= lane.cursor
-        if (!reader) openOwn()
-      }
+      if (over || isParked || isAttached || own) return
+      if (!isAlone && !patterns.every((pattern) => lane.held.includes(pattern))) return
+      // a stream that catches up brings events that were published before the subscription
+      if (self.start() ? reaches(cursor, lane.cursor) : lane.state.status === 'live') self.attach()
+      else if (self.start()) openOwn()
       self.update()
     },
     attach() {
@@ -234,37 +239,26 @@ export function createSubscription(
       needsSnapshot = false
       self.update()
     },
-    leave() {
-      if (isAttached) cursor = furthest(cursor, lane.cursor)
-      isAttached = false
-      mark = undefined
-      heldBack = []
-      reader?.stop()
-      reader = undefined
-      if (!reloads) return
-      cursor = undefined
-      needsSnapshot = true
-    },
+    leave: () => isAlone || leave(),
     reopened() {
       link.onReopened()
       if (isAttached && reloads) delivery.load(cursor)
     },
-    take(event) {
+    take(event, isOwn = isAttached) {
       if (!selects(event)) return
-      if (isAttached) deliver(event)
-      else if (mark !== undefined && event.id !== null && heldBack.push(event) > MAX_HELD_BACK) {
-        mark = event.id
-        heldBack = []
-      }
+      if (isOwn) deliver(event)
+      else own?.hold(event)
     },
-    takeGap(gap, reset) {
-      if (isAttached) {
+    takeGap(gap, reset, isOwn = isAttached) {
+      if (isOwn) {
         cursor = reset ?? cursor
         tellGap(gap)
-      } else if (mark !== undefined && reset !== undefined) {
-        mark = reset
-        heldBack = []
-      }
+      } else if (reset !== undefined) own?.reset(reset)
+    },
+    complete(isAsked) {
+      if (isAttached || isAsked || !self.start()) return self.finish()
+      isAlone = true
+      self.settle()
     },
     finish(end) {
       if (over) return

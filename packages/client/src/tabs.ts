@@ -10,7 +10,7 @@ import { backoff, delay } from './backoff.js'
 import type { Http } from './http.js'
 import { createSharedStream, IDLE, type SharedStream, type StreamUser } from './shared-stream.js'
 import { joinGroup, type Group } from './tabs/group.js'
-import { claimsOf } from './token.js'
+import { claimsOf } from './claims.js'
 
 /** The wait after the first failure to get a token, in milliseconds. */
 const RETRY = 1_000

@@ -1,21 +1,6 @@
-/** The token of a client, and its claims. */
+/** The token of a client. */
+import { later } from './later.js'
 import type { Provided } from './types.js'
-
-/** Reads the claims of a JWT (RFC 7519, 3). Returns none if the token is not a JWT. */
-export function claimsOf(token = ''): Record<string, unknown> {
-  try {
-    const part = token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/')
-    const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0))
-    return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>
-  } catch {
-    return {}
-  }
-}
-
-/** Returns how long a token is valid, in milliseconds, by the clock of this machine; `NaN`: it does not expire. */
-export function timeLeft(token: string | undefined): number {
-  return Number(claimsOf(token)['exp']) * 1_000 - Date.now()
-}
 
 export interface TokenSource {
   /**
@@ -38,7 +23,8 @@ export function createTokenSource(provided: Provided | undefined): TokenSource {
     onToken,
     async get(refused) {
       if (typeof provided !== 'function') return provided
-      if (current !== undefined && current !== refused && !(timeLeft(current) <= 0)) return current
+      const known = current
+      if (known !== undefined && known !== refused && !(await isExpired(known))) return known
       fetching ??= Promise.resolve()
         .then(provided)
         .then((token) => {
@@ -51,4 +37,9 @@ export function createTokenSource(provided: Provided | undefined): TokenSource {
     },
     drop: () => (current = undefined),
   }
+}
+
+async function isExpired(token: string): Promise<boolean> {
+  const { timeLeft } = await later(() => import('./claims.js'))
+  return timeLeft(token) <= 0
 }

@@ -5,8 +5,7 @@
  * or more. No wildcard stands for the reserved segment `fanfare` at the beginning.
  */
 export function matcherOf(pattern: string): (topic: string) => boolean {
-  const segments = pattern.split('.').map((segment) => (segment === '**' ? '.+' : segment === '*' ? '[^.]+' : segment))
-  const reserved = segments[0] === 'fanfare' ? '' : '(?!fanfare(\\.|$))'
-  const syntax = new RegExp(`^${reserved}${segments.join('\\.')}$`)
+  const source = pattern.replaceAll('.', '\\.').replaceAll('**', '.+').replaceAll('*', '[^.]+')
+  const syntax = new RegExp(`^${pattern.startsWith('*') ? '(?!fanfare(\\.|$))' : ''}${source}$`)
   return (topic) => syntax.test(topic)
 }

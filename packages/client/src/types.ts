@@ -79,6 +79,11 @@ export interface ConnectOptions {
   fetch?: typeof fetch
   /** The ceiling of the wait before a reconnect, in milliseconds. Default: 30,000. The `busy` of a hub has none. */
   maxWait?: number
+  /**
+   * The silence after which a stream is opened again, in milliseconds. Default: two and a half times the interval of
+   * the hub's heartbeats.
+   */
+  silence?: number
 }
 
 export interface SnapshotRequest {
@@ -103,6 +108,8 @@ export interface SubscribeOptions {
   type?: string | readonly string[]
   /** Called before the events that follow a gap. */
   onGap?: (gap: Gap) => void
+  /** Called after the last event of each finite topic, with the topic and how it has ended. */
+  onEnd?: (ending: { topic: string; end: string }) => void
   /**
    * Loads the state that the events change: at the beginning, unless there is `from` or `replay`, and after each gap.
    * The events that follow are delivered once it resolves. If it resolves with the cursor up to which the state has the

@@ -30,15 +30,17 @@ export interface Rhythm {
 /**
  * Calls `onSilence` once after a silence of two and a half intervals. Silence is measured on two clocks: the monotonic
  * clock may stop while the machine sleeps, and the wall clock may be set back.
+ * @param most the silence that ends a stream, in milliseconds, whatever the interval is
  */
-export function startWatchdog(rhythm: Rhythm, onSilence: () => void): Watchdog {
+export function startWatchdog(rhythm: Rhythm, onSilence: () => void, most?: number): Watchdog {
   let steady = 0
   let wall = 0
   let before = 0
   let hasAnswered = false
   const silence = (): number => Math.max(performance.now() - steady, Date.now() - wall)
   function limit(): number {
-    if (!hasAnswered) return NO_ANSWER
+    if (!hasAnswered) return Math.min(NO_ANSWER, most ?? Infinity)
+    if (most !== undefined) return most
     // A hub with a slower heartbeat must not be cut off for ever: each miss doubles the time.
     return rhythm.longest > 0 ? Math.max(LEAST, rhythm.longest * 2.5) : SILENCE * 2 ** rhythm.misses
   }

@@ -1,13 +1,11 @@
-/** Iterables, slow handlers, snapshots, named cursors, presence and finite topics. */
-import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+/** Iterables, slow handlers, snapshots, named cursors and presence. */
+import t from 'tap'
 import { connect, HubError, type HubEvent, type Present, type Receipt } from 'fanfare-client'
 import { startHub } from '../../../test/helper/process.js'
 import { revivingHub } from '../../../test/helper/reviving-hub.js'
 import { poll } from '../../../test/helper/deadline.js'
 import { anyGrants, clientOf, Collected, dataOf, States } from './hubs.js'
+import { event, opening, scripted, STREAM } from './scripted.js'
 
 await t.test('a loop reads every event at its own pace, and ends with the signal', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '10000' })
@@ -255,54 +253,16 @@ await t.test('presence is a list that follows joins, leaves and reconnects', asy
   await lists.until((all) => all.at(-1) === 'ann,bob' || all.at(-1) === 'bob,ann')
 })
 
-/** Serves prepared answers to streams, in order. */
-async function scripted(t: Test, answers: ((response: ServerResponse) => void)[]): Promise<string> {
-  const server = createServer((_request, response) => {
-    const answer = answers.shift()
-    if (answer) answer(response)
-    else response.writeHead(500).end()
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close().closeAllConnections())
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-const opening = (topics: string[]): string =>
-  `id: abcdefgh-0\nevent: fanfare.open\ndata: ${JSON.stringify({ connection: 'c', topics })}\n\n`
-const event = (n: number, topic: string): string =>
-  `id: abcdefgh-${n}\ndata: {"id":"abcdefgh-${n}","topic":"${topic}","time":"2026-11-30T00:00:00Z","data":${n}}\n\n`
-const stream = { 'content-type': 'text/event-stream; charset=utf-8' }
-
-await t.test('a finite topic ends the loop after its last event', async (t) => {
-  const url = await scripted(t, [
-    (response) =>
-      response
-        .writeHead(200, stream)
-        .end(
-          `${opening(['a'])}${event(1, 'a')}${event(2, 'a')}id: abcdefgh-3\nevent: fanfare.end\ndata: {"status":"done"}\n\n`,
-        ),
-    (response) => response.writeHead(204).end(),
-  ])
-  const client = clientOf(t, url)
-  const states = new States()
-  client.subscribe('a', () => undefined, { from: 'start', onState: states.add })
-  await states.reach('closed', 'ended')
-  t.equal(states.items.at(-1)?.end, 'done')
-  const found: unknown[] = []
-  for await (const { data } of client.events('a', { from: 'start' })) found.push(data)
-  t.strictSame(found, [], 'behind the end (204) a loop ends at once')
-})
-
 await t.test('a busy hub is given its time, and a cut stream is resumed from the last id', async (t) => {
   const begun = performance.now()
   const url = await scripted(t, [
     (response) =>
-      response.writeHead(200, stream).end('retry: 300\nevent: fanfare.close\ndata: {"reason":"busy","retry":300}\n\n'),
+      response.writeHead(200, STREAM).end('retry: 300\nevent: fanfare.close\ndata: {"reason":"busy","retry":300}\n\n'),
     (response) => response.writeHead(503, { 'retry-after': '1' }).end('{"code":"draining"}'),
-    (response) => response.writeHead(200, stream).end(`retry: 50\n${opening(['a'])}${event(1, 'a')}`),
+    (response) => response.writeHead(200, STREAM).end(`retry: 50\n${opening(['a'])}${event(1, 'a')}`),
     (response) => {
       t.match(response.req.url, /lastEventId=abcdefgh-1\b/)
-      response.writeHead(200, stream).write(`${opening(['a'])}${event(1, 'a')}${event(2, 'a')}`)
+      response.writeHead(200, STREAM).write(`${opening(['a'])}${event(1, 'a')}${event(2, 'a')}`)
     },
   ])
   const states = new States()

@@ -3,12 +3,12 @@ import t, { type Test } from 'tap'
 import { startWatchdog, type Rhythm, type Watchdog } from '../src/watchdog.js'
 
 /** Starts a watchdog with clocks that the test moves. */
-function watch(t: Test, rhythm: Rhythm = { longest: 0, misses: 0 }) {
+function watch(t: Test, rhythm: Rhythm = { longest: 0, misses: 0 }, most?: number) {
   const clocks = { steady: 1_000, wall: 5_000_000 }
   t.intercept(Date, 'now', { value: () => clocks.wall })
   t.intercept(performance, 'now', { value: () => clocks.steady })
   let silences = 0
-  const watchdog: Watchdog = startWatchdog(rhythm, () => silences++)
+  const watchdog: Watchdog = startWatchdog(rhythm, () => silences++, most)
   t.teardown(() => watchdog.stop())
   const pass = (ms: number): void => {
     clocks.steady += ms
@@ -32,6 +32,18 @@ await t.test('a stream ends after two and a half intervals of its heartbeats', a
   pass(4_000)
   watchdog.seen()
   watchdog.beat()
+  pass(10_000)
+  t.equal(silences(), 0)
+  pass(1)
+  t.equal(silences(), 1)
+})
+
+await t.test('a limit of the application replaces that of the heartbeats', async (t) => {
+  const waiting = watch(t, undefined, 10_000)
+  waiting.pass(10_001)
+  t.equal(waiting.silences(), 1, 'without an answer')
+  const { watchdog, pass, silences } = watch(t, { longest: 60_000, misses: 0 }, 10_000)
+  watchdog.seen()
   pass(10_000)
   t.equal(silences(), 0)
   pass(1)

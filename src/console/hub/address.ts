@@ -1,6 +1,6 @@
 /** The addresses of the hub's resources. The hub is at the address of the console itself, with any prefix. */
 
-const BASE = new URL('.', document.baseURI)
+export const BASE = new URL('.', document.baseURI)
 
 /** Returns the URL of a resource of the hub. */
 export function addressOf(path: string, query: Record<string, string | string[]> = {}): string {

@@ -5,7 +5,8 @@
 import { signal } from '@preact/signals'
 import { topicPath } from './address.js'
 import { call, messageOf, Refusal } from './api.js'
-import { LiveStream, toLiveEvent, type LiveEvent, type PublishedEvent } from './stream.js'
+import { toLiveEvent, type LiveEvent, type PublishedEvent } from './events.js'
+import { LiveStream } from './stream.js'
 
 /** The number of events in a page of history. */
 const PAGE = 100
@@ -139,7 +140,7 @@ export class EventFeed {
     if (cursor !== '') {
       this.stream.value = new LiveStream({
         topics: [this.#topic],
-        query: this.#query,
+        type: this.#query['type'],
         after: cursor,
         onEvent: (event) => this.#take(event),
       })

@@ -12,8 +12,6 @@ const KEPT = 3_600_000
 export const PERIOD = 5_000
 /** How many changes of connections are kept. */
 const CHANGES = 200
-/** The time without stats after which the connection counts as lost, in milliseconds. Stats arrive once a second. */
-const SILENCE = 10_000
 
 /** A change of a connection, and its time. */
 export interface TimedChange extends ConnectionChange {
@@ -69,7 +67,6 @@ export function watchHub(): () => void {
   const left = new AbortController()
   const stream = new LiveStream({
     topics: ['fanfare.stats', 'fanfare.connections'],
-    silence: SILENCE,
     onEvent: ({ topic, time, data }) => {
       if (topic === 'fanfare.stats') {
         latest.value = data as Stats

@@ -42,6 +42,7 @@ await t.test('the events of a topic', { skip: skipWithout(path), timeout: TIMEOU
     await card.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
     await hub.start()
     await card.getByText('"kept"').waitFor()
+    await page.locator(LIVE).waitFor() // the stream is shared, and was waiting when the page began
     t.equal(await card.getByRole('alert').count(), 0)
 
     await go(page, '#/topics/orders.2')

@@ -19,7 +19,7 @@ const BACKLOG = { batches: 40, events: 250, padding: 'x'.repeat(1_500) }
 await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('a hub that hangs is reported on every page, a quiet stream is not', async (t) => {
+  await t.test('a hub that hangs is reported on every page', async (t) => {
     const hub = await startHub(t, { FANFARE_HEARTBEAT: '1h' })
     t.teardown(() => hub.signal('SIGCONT'))
     const page = await open(t, browser, hub)
@@ -27,21 +27,6 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     const badge = page.locator('#events ~ .badge')
     const badgeSays = (words: RegExp) => badge.filter({ hasText: words }).waitFor({ timeout: 60_000 })
     await badgeSays(/: Live$/)
-    await page.evaluate(() => {
-      const seen: string[] = []
-      new MutationObserver(() => seen.push(document.querySelector('#events ~ .badge')?.className ?? 'none')).observe(
-        document.querySelector('#events')!.parentElement!,
-        { subtree: true, childList: true, characterData: true, attributes: true },
-      )
-      Object.assign(globalThis, { seen })
-    })
-    const renewed = await page.waitForRequest((request) => /\/events\?topic=orders/.test(request.url()), {
-      timeout: 60_000,
-    })
-    t.match(new URL(renewed.url()).searchParams.get('lastEventId'), /-0$/)
-    await badgeSays(/: Live$/)
-    t.notMatch(await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen.join()), /down/)
-
     hub.signal('SIGSTOP')
     await page
       .getByRole('main')

@@ -1,8 +1,7 @@
 /** The tab that has the stream, and passes on every block. */
 import { HubError } from '../errors.js'
 import type { Http } from '../http.js'
-import type { Block } from '../parser.js'
-import { OPEN } from '../reader.js'
+import { OPEN, type HubBlock } from '../reader.js'
 import { createSharedStream, type SharedStream, type StreamUser } from '../shared-stream.js'
 import type { HubState } from '../types.js'
 import { refusalOf, type Message, type News } from './messages.js'
@@ -25,7 +24,7 @@ export function createLeader(
 ): Leader {
   let n = 0
   let state: HubState = { status: 'connecting' }
-  let opening: Block | undefined
+  let opening: HubBlock | undefined
   let isOver = false
 
   /** Tells the others first: a handler of this tab may take long. */
@@ -53,7 +52,7 @@ export function createLeader(
     wanted: () => [...new Set([user.wanted(), ...members.values()].flat())],
     start: () => (members.size === 0 ? user.start() : undefined),
     onBlock(block) {
-      if (block.event === OPEN) opening = block
+      if (block.name === OPEN) opening = block
       if (pass({ kind: 'block', block })) user.onBlock(block)
     },
     onState(now) {

@@ -1,6 +1,6 @@
 /** What tabs tell each other. */
 import { HubError } from '../errors.js'
-import type { Block } from '../parser.js'
+import type { HubBlock } from '../reader.js'
 import type { HubState } from '../types.js'
 
 /** A HubError as it can be sent to another tab. */
@@ -12,7 +12,7 @@ export interface Refusal {
 
 /** What a leader passes on. The state has no error: `refusal` is the error. */
 export type News =
-  | { kind: 'block'; block: Block }
+  | { kind: 'block'; block: HubBlock }
   | { kind: 'state'; state: HubState; refusal: Refusal | undefined }
   | { kind: 'refused'; patterns: readonly string[]; refusal: Refusal }
   | { kind: 'complete'; patterns: readonly string[] }
@@ -37,7 +37,7 @@ export interface At {
   n: number
   state: HubState
   /** The open block of the stream, with the cursor of now; `undefined`: it has not been open. */
-  opening: Block | undefined
+  opening: HubBlock | undefined
 }
 
 export type Message = Want | Lead | At | (News & { term: string; n: number })
