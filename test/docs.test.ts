@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { slug } from '../docs/.vitepress/slug.js'
 import { pages } from '../scripts/docs.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -20,7 +21,7 @@ function isMarkdown(name: string): boolean {
 
 function markdownIn(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter(isMarkdown)
+    .filter((name) => isMarkdown(name) && !name.startsWith('.')) // without the built site
     .map((name) => join(folder, name))
 }
 
@@ -29,14 +30,9 @@ function prose(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8').replaceAll(/^ *```[^]*?^ *```/gm, '')
 }
 
-/** Returns the anchors of a page's headings, as GitHub makes them. */
+/** Returns the anchors of a page's headings. */
 function anchors(page: string): string[] {
-  return [...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
-    heading!
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
-      .replaceAll(' ', '-'),
-  )
+  return [...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => slug(heading!))
 }
 
 /** Returns the links of a page that stay inside the project. */

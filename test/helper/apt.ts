@@ -11,10 +11,11 @@ const PATIENCE = 120
  * @returns `undefined` if there is none and it cannot be installed
  */
 export function findOrInstall(programs: readonly string[], debianPackage: string): string | undefined {
-  return find(programs) ?? (canInstall() && install(debianPackage) ? find(programs) : undefined)
+  return findProgram(programs) ?? (canInstall() && install(debianPackage) ? findProgram(programs) : undefined)
 }
 
-function find(programs: readonly string[]): string | undefined {
+/** Returns the path of the first program on PATH. */
+export function findProgram(programs: readonly string[]): string | undefined {
   for (const name of programs) {
     const { status, stdout } = spawnSync('which', [name], { encoding: 'utf8' })
     if (status === 0) return stdout.trim()

@@ -1,15 +1,10 @@
 /** The package as `npm pack` makes it, installed in a folder as an application has it. */
-import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { pack, ROOT } from './packed.js'
 
-const run = promisify(execFile)
-export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** The time limit for `npm pack` on a busy machine, in milliseconds. */
-const TIMEOUT = 240_000
+export { ROOT }
 
 /**
  * Packs the package, and installs it beside its dependencies.
@@ -23,15 +18,10 @@ export async function installPackage(
   more: readonly string[] = [],
 ): Promise<string> {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }', ...files })
-  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: ROOT,
-    timeout: TIMEOUT,
-  })
-  const answer = JSON.parse(packed.stdout) as { filename: string }[] | Record<string, { filename: string }>
-  const [archive] = Object.values(answer)
+  const { folder: packed } = await pack(folder)
   const modules = join(folder, 'node_modules')
-  mkdirSync(join(modules, 'fanfare'), { recursive: true })
-  await run('tar', ['-xzf', join(folder, archive!.filename), '-C', join(modules, 'fanfare'), '--strip-components=1'])
+  mkdirSync(modules)
+  renameSync(packed, join(modules, 'fanfare'))
   const { dependencies } = JSON.parse(readFileSync(join(modules, 'fanfare/package.json'), 'utf8')) as {
     dependencies: Record<string, string>
   }
