@@ -1,8 +1,8 @@
 /**
- * Delays requests that read. Node hands over all requests of one packet at once. A pipelined request of HTTP/1
- * (RFC 9112, 9.3.2) waits until the client has taken the answers before it; a stream needs the connection for itself. On HTTP/2 a
- * few answers are built at the same time. Otherwise a client that takes none could make the hub build any number of
- * answers.
+ * Delays requests that read. Node hands over all requests of one packet at once. A pipelined request of HTTP/1 (RFC
+ * 9112, 9.3.2) waits until the client has taken the answers before it; a stream needs the connection for itself. On
+ * HTTP/2 a few answers are built at the same time. Otherwise a client that takes none could make the hub build any
+ * number of answers.
  */
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'

@@ -1,5 +1,6 @@
 /** An SDK of OpenTelemetry for `node --import`: writes each span as a line of JSON to the file SPANS. */
 import { appendFileSync } from 'node:fs'
+import { env } from 'node:process'
 import { SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 
@@ -9,7 +10,7 @@ const exporter = {
       const { name, kind, attributes, status, parentSpanContext } = span
       const { traceId, spanId } = span.spanContext()
       const line = { name, kind, attributes, status, traceId, spanId, parent: parentSpanContext?.spanId }
-      appendFileSync(process.env.SPANS, `${JSON.stringify(line)}\n`)
+      appendFileSync(env.SPANS, `${JSON.stringify(line)}\n`)
     }
     done({ code: 0 })
   },
