@@ -1,6 +1,6 @@
 /** Asks a model, and writes each answer as a finite topic of the hub. Pages read the topic, not this server. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { connect, HubError } from 'fanfare-client'
+import { connect } from 'fanfare-client'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
 import { answerTo } from './model.js'
@@ -29,27 +29,21 @@ export default {
       token: sign({ sub: chat, subscribe: ['chats.{sub}.**'] }),
     }))
 
-    routes.post(
-      '/questions',
-      { schema: { body: Question } },
-      async ({ body: { chat, id, question, start } }, reply) => {
-        const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
-        // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
-        const hub = connect(url, { token: () => sign({ sub: chat, publish: ['chats.{sub}.**'] }) })
-        await createStream(hub, path, { question }, ending)
-        if (!running.has(path)) write() // otherwise the page has repeated its request
-        return reply.code(202).send()
-
-        function write(): void {
-          running.add(path)
-          writeStream(hub, path, answerTo(question, { start, pace: PACE / speed, signal: ending }), ending)
-            .catch((error: unknown) => {
-              const isCancelled = error instanceof HubError && error.code === 'cancelled'
-              if (!isCancelled && !ending.aborted) app.log.error(error, 'an answer was interrupted')
-            })
-            .finally(() => running.delete(path))
-        }
-      },
-    )
+    const schema = { body: Question }
+    routes.post('/questions', { schema }, async ({ body: { chat, id, question, start } }, reply) => {
+      const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
+      // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
+      const hub = connect(url, { token: () => sign({ sub: chat, publish: ['chats.{sub}.**'] }) })
+      await createStream(hub, path, { question }, ending)
+      if (running.has(path)) return reply.code(202).send() // the page has repeated its request
+      running.add(path)
+      const words = answerTo(question, { start, pace: PACE / speed, signal: ending })
+      writeStream(hub, path, words, ending)
+        .catch((error: unknown) => {
+          if (!ending.aborted) app.log.error(error, 'an answer was interrupted')
+        })
+        .finally(() => running.delete(path))
+      return reply.code(202).send()
+    })
   },
 } satisfies Example

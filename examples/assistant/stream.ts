@@ -19,8 +19,8 @@ export async function createStream(hub: Hub, path: string, first: unknown, signa
 
 /**
  * Appends what a source yields, and ends the stream. A request that gets no answer is repeated with the same number
- * (`Producer-Seq`), so that the hub stores its message once.
- * @throws HubError `cancelled` if somebody else has ended the stream; the source is stopped then
+ * (`Producer-Seq`), so that the hub stores its message once. If somebody cancels the stream, the source is stopped.
+ * @throws HubError
  */
 export async function writeStream(
   hub: Hub,
@@ -29,8 +29,12 @@ export async function writeStream(
   signal: AbortSignal,
 ): Promise<void> {
   let seq = 0
-  for await (const body of source) await append({ body })
-  await append({ headers: { 'stream-closed': 'true' } })
+  try {
+    for await (const body of source) await append({ body })
+    await append({ headers: { 'stream-closed': 'true' } })
+  } catch (error) {
+    if (!(error instanceof HubError && error.code === 'cancelled')) throw error
+  }
 
   async function append({ body, headers }: { body?: unknown; headers?: Record<string, string> }): Promise<void> {
     const numbered = { 'producer-id': 'server', 'producer-epoch': '0', 'producer-seq': String(seq++), ...headers }
