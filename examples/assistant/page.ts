@@ -63,22 +63,23 @@ function exchangeOf(topic: string): Exchange {
 function show(exchange: Exchange, state: string): void {
   const { id, topic, item } = exchange
   const button = item.querySelector('button')!
+  const words = item.querySelector('.state')!
   item.ariaBusy = String(state === 'writing')
-  item.querySelector('.state')!.textContent = STATES[state] ?? state
+  words.textContent = STATES[state] ?? state
   if (state === 'done' && document.activeElement === button) text.focus() // the focus would be lost with the button
   button.hidden = state === 'done'
   button.textContent = state === 'writing' ? 'Stop' : 'Go on'
   button.onclick = () => {
     const stop = () => hub.request('POST', `streams/${topic.replaceAll('.', '/')}/cancel`)
     const goOn = () => ask('questions', { chat, id, question: exchange.question, start: exchange.start })
-    const asked = state === 'writing' ? stop() : goOn()
-    asked.catch((error: Error) => (item.querySelector('.state')!.textContent = error.message))
+    const asked: Promise<unknown> = state === 'writing' ? stop() : goOn()
+    asked.catch((error: unknown) => void (words.textContent = error instanceof Error ? error.message : ''))
   }
 }
 
 const idOf = createDraftId()
 onSubmit(element('ask', 'form'), async () => {
-  const question = text.value.trim()
+  const question = text.value
   await ask('questions', { chat, id: idOf(question), question, start: 0 } satisfies Question)
   idOf('') // the same words are another question
   text.value = ''
