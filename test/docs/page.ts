@@ -100,7 +100,7 @@ class Reader {
   #translate(code: string): string {
     return code
       .replaceAll('127.0.0.1:3000', `127.0.0.1:${this.#hub.port}`)
-      .replaceAll('127.0.0.1:8080', `127.0.0.1:${this.#pagePort}`)
+      .replaceAll(/\b8080\b/g, String(this.#pagePort))
   }
 
   async #run(code: string, word: string | undefined): Promise<void> {
