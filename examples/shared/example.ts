@@ -28,6 +28,7 @@ export const NAMES = [
   'inbox',
   'board',
   'progress',
+  'assistant',
 ] as const
 
 export type ExampleName = (typeof NAMES)[number]

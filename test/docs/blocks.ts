@@ -6,10 +6,12 @@
  * | --- | --- |
  * | `sh` | runs it; exit code 0, or another one with `fails` |
  * | `sh background` | starts it; it runs until the test of the page ends |
+ * | `sh server` | starts it in the place of an earlier one; it serves port 8080 until the test of the page ends |
  * | `sh setup` | the test itself has done this: see `SETUP` in page.ts |
  * | any language, `file=<name>` | writes the file, which a later block has to run or serve |
  * | `html file=<name> page` | opens the file in a browser |
  * | `text output`, `text printed` | the last `sh` has printed these lines; the last `sh background` prints them |
+ * | `text open` | opens the URL in a browser, in a tab of its own |
  * | `text shows` | the page that is open in the browser shows these lines |
  * | `nginx` | checks the syntax, with nginx itself |
  * | `json` | parses it |
@@ -57,9 +59,9 @@ export function escape(block: Block, all: readonly Block[], setup: readonly stri
   switch (language) {
     case 'sh':
       if (words.includes('setup')) return setup.includes(code.trim()) ? undefined : 'this is no known setup'
-      return isOne('background', 'fails') ? undefined : `unknown: ${words.join(' ')}`
+      return isOne('background', 'server', 'fails') ? undefined : `unknown: ${words.join(' ')}`
     case 'text':
-      return isOne('output', 'printed', 'shows') ? undefined : `unknown: ${words.join(' ')}`
+      return isOne('open', 'output', 'printed', 'shows') ? undefined : `unknown: ${words.join(' ')}`
     case 'json':
     case 'nginx':
       return isOne() ? undefined : `unknown: ${words.join(' ')}`

@@ -1,5 +1,5 @@
 /** Runs the blocks of a page of the docs against a hub. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -46,7 +46,7 @@ export function needs(path: string): Program[] {
   const blocks = blocksOf(path).filter(({ words }) => !words.includes('setup'))
   const commands = blocks.filter(({ language }) => language === 'sh').map(({ code }) => code)
   const isNginx = blocks.some(({ language }) => language === 'nginx')
-  const isPage = blocks.some(({ words }) => words.includes('page'))
+  const isPage = blocks.some(({ words }) => words.includes('page') || words.includes('open'))
   const programs = Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]
   return [
     ...programs.filter((name) => commands.some((code) => new RegExp(`(^|[ (|])${name} `, 'm').test(code))),
@@ -68,6 +68,7 @@ class Reader {
   readonly #browser: Browser | undefined
   #last = ''
   #background: Background | undefined
+  #server: ChildProcess | undefined
   #page: Page | undefined
 
   constructor(t: Test, hub: Hub, folder: string, pagePort: number, browser: Browser | undefined) {
@@ -91,6 +92,7 @@ class Reader {
     if (language === 'sh') return this.#run(code, words[0])
     if (language === 'json') return void JSON.parse(code)
     if (language === 'nginx') return this.#checkNginx(code)
+    if (words.includes('open')) return this.#visit(code.trim())
     if (words.length > 0) return this.#expect(code, words[0]!)
   }
 
@@ -98,16 +100,26 @@ class Reader {
   #translate(code: string): string {
     return code
       .replaceAll('127.0.0.1:3000', `127.0.0.1:${this.#hub.port}`)
-      .replaceAll('127.0.0.1:8080', `127.0.0.1:${this.#pagePort}`)
+      .replaceAll(/\b8080\b/g, String(this.#pagePort))
   }
 
   async #run(code: string, word: string | undefined): Promise<void> {
-    const before = word === 'background' ? await this.#streams() : 0
+    if (word === 'background') return this.#subscribe(code)
+    if (word === 'server') return this.#serve(code)
     // variables last from block to block, as in one terminal
-    const keep = word === 'background' ? '' : '\nexport -p > "$STATE"'
+    const { child, output } = this.#start(`${code}\nexport -p > "$STATE"`)
+    const [exitCode] = (await within(once(child, 'close'), () => `the command does not end: ${output()}`, COMMAND)) as [
+      number | null,
+    ]
+    this.#last = output()
+    if ((exitCode !== 0) !== (word === 'fails')) throw new Error(`exit code ${exitCode}: ${output()}`)
+  }
+
+  /** Starts a command. It ends with the test. */
+  #start(code: string): { child: ChildProcess; output: () => string } {
     // `env -i`: without the module loader of the test runner
     const variables = Object.entries(this.#environment()).map(([name, value]) => `${name}=${value}`)
-    const child = spawn('env', ['-i', ...variables, 'sh', '-e', '-c', `set -a; . "$STATE"\n${code}${keep}`], {
+    const child = spawn('env', ['-i', ...variables, 'sh', '-e', '-c', `set -a; . "$STATE"\n${code}`], {
       cwd: this.#folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // it ends with its shell
@@ -116,30 +128,41 @@ class Reader {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))
     }
-    this.#t.teardown(() => {
-      try {
-        process.kill(-child.pid!, 'SIGKILL')
-      } catch {
-        // it has ended already
-      }
-    })
-    if (word === 'background') {
-      this.#background = { output: () => output }
-      await poll(
-        async () => {
-          if (child.exitCode !== null) throw new Error(`the command has ended: ${output}`)
-          return (await this.#streams()) > before ? true : undefined
-        },
-        () => `the command opens no stream: ${output}`,
-        COMMAND,
-      )
-      return
+    this.#t.teardown(() => end(child))
+    return { child, output: () => output }
+  }
+
+  /** Starts a command that subscribes, and waits for its stream. */
+  async #subscribe(code: string): Promise<void> {
+    const before = await this.#streams()
+    const { child, output } = this.#start(code)
+    this.#background = { output }
+    await poll(
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the command has ended: ${output()}`)
+        return (await this.#streams()) > before ? true : undefined
+      },
+      () => `the command opens no stream: ${output()}`,
+      COMMAND,
+    )
+  }
+
+  /** Starts a server in the place of an earlier one, and waits until it answers. */
+  async #serve(code: string): Promise<void> {
+    if (this.#server) {
+      const exited = once(this.#server, 'close')
+      end(this.#server)
+      await exited
     }
-    const [exitCode] = (await within(once(child, 'close'), () => `the command does not end: ${output}`, COMMAND)) as [
-      number | null,
-    ]
-    this.#last = output
-    if ((exitCode !== 0) !== (word === 'fails')) throw new Error(`exit code ${exitCode}: ${output}`)
+    const { child, output } = this.#start(code)
+    this.#server = child
+    await poll(
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the server has ended: ${output()}`)
+        return fetch(`http://127.0.0.1:${this.#pagePort}/`).catch(() => undefined)
+      },
+      () => `the server does not answer: ${output()}`,
+    )
   }
 
   async #streams(): Promise<number> {
@@ -166,8 +189,12 @@ class Reader {
         ([, name, value]) => [name, value],
       ),
     ) as { TOKEN?: string }
-    if (this.#browser === undefined || TOKEN === undefined) throw new Error('there is no browser, or no token')
-    const url = `http://127.0.0.1:${this.#pagePort}/${file}#${TOKEN}`
+    if (TOKEN === undefined) throw new Error('there is no token')
+    await this.#visit(`http://127.0.0.1:${this.#pagePort}/${file}#${TOKEN}`)
+  }
+
+  async #visit(url: string): Promise<void> {
+    if (this.#browser === undefined) throw new Error('there is no browser')
     this.#page = await openPage(this.#t, this.#browser, url)
   }
 
@@ -196,6 +223,15 @@ class Reader {
     writeFileSync(file, text.replaceAll(/listen 443 ssl;|http2 on;/g, 'listen 127.0.0.1:1;'))
     const { status, stderr } = spawnSync('nginx', ['-t', '-e', 'stderr', '-c', file], { encoding: 'utf8' })
     if (status !== 0) throw new Error(stderr)
+  }
+}
+
+/** Ends a command and everything that it has started. */
+function end(child: ChildProcess): void {
+  try {
+    process.kill(-child.pid!, 'SIGKILL')
+  } catch {
+    // it has ended already
   }
 }
 
@@ -260,7 +296,8 @@ async function bundle(input: string): Promise<string> {
  */
 export async function runPage(t: Test, path: string, browser: Browser | undefined): Promise<void> {
   const folder = workFolder(t)
-  const pagePort = await serveFolder(t, folder)
+  const isServed = blocksOf(path).some(({ words }) => words.includes('server')) // by the page's own server
+  const pagePort = isServed ? await freePort() : await serveFolder(t, folder)
   const hub = await startHub(t, {
     FANFARE_JWT_SECRET: '',
     FANFARE_CLOCK_TOLERANCE: '',
