@@ -31,13 +31,18 @@ export interface Init {
 /** Sends a request with the token. @throws HubError */
 export type Send = (path: string, init: Init) => Promise<Response>
 
-export function createHttp(address: string, options: ConnectOptions): Http {
+/** Returns the URL of a hub, with a slash at the end. In a page the address may be relative. */
+export function hubUrl(address: string): string {
   const base = (globalThis as { document?: Document }).document?.baseURI
-  const url = new URL(address, base).href.replace(/\/*([?#].*)?$/, '/')
-  const tokens = createTokenSource(options.token)
+  return new URL(address, base).href.replace(/\/*([?#].*)?$/, '/')
+}
 
-  /** After a 401 the request is repeated once, with another token. */
-  const send: Send = async (path, init) => {
+/**
+ * Returns a function that sends requests. After a 401 it repeats the request once, with another token.
+ * @param url the hub's URL, with a slash at the end
+ */
+export function createSend(url: string, tokens: TokenSource, options: Pick<ConnectOptions, 'cookies' | 'fetch'>): Send {
+  return async (path, init) => {
     const ask = async (token: string | undefined): Promise<Response> => {
       try {
         return await (options.fetch ?? fetch)(url + path, {
@@ -59,7 +64,12 @@ export function createHttp(address: string, options: ConnectOptions): Http {
     if (response.ok) return response
     throw await refusalOf(url, response)
   }
+}
 
+export function createHttp(address: string, options: ConnectOptions): Http {
+  const url = hubUrl(address)
+  const tokens = createTokenSource(options.token)
+  const send = createSend(url, tokens, options)
   return {
     url,
     tokens,
