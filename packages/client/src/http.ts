@@ -9,6 +9,7 @@ export interface Http {
   readonly url: string
   readonly tokens: TokenSource
   readonly options: ConnectOptions
+  readonly send: Send
   /**
    * Sends a request with a time limit, and returns the parsed body.
    * @throws HubError
@@ -28,21 +29,16 @@ export interface Init {
   signal: AbortSignal
 }
 
-/** Sends a request with the token. @throws HubError */
+/** Sends a request with the token, without a time limit. @throws HubError */
 export type Send = (path: string, init: Init) => Promise<Response>
 
-/** Returns the URL of a hub, with a slash at the end. In a page the address may be relative. */
-export function hubUrl(address: string): string {
+export function createHttp(address: string, options: ConnectOptions): Http {
   const base = (globalThis as { document?: Document }).document?.baseURI
-  return new URL(address, base).href.replace(/\/*([?#].*)?$/, '/')
-}
+  const url = new URL(address, base).href.replace(/\/*([?#].*)?$/, '/')
+  const tokens = createTokenSource(options.token)
 
-/**
- * Returns a function that sends requests. After a 401 it repeats the request once, with another token.
- * @param url the hub's URL, with a slash at the end
- */
-export function createSend(url: string, tokens: TokenSource, options: Pick<ConnectOptions, 'cookies' | 'fetch'>): Send {
-  return async (path, init) => {
+  /** After a 401 the request is repeated once, with another token. */
+  const send: Send = async (path, init) => {
     const ask = async (token: string | undefined): Promise<Response> => {
       try {
         return await (options.fetch ?? fetch)(url + path, {
@@ -64,16 +60,12 @@ export function createSend(url: string, tokens: TokenSource, options: Pick<Conne
     if (response.ok) return response
     throw await refusalOf(url, response)
   }
-}
 
-export function createHttp(address: string, options: ConnectOptions): Http {
-  const url = hubUrl(address)
-  const tokens = createTokenSource(options.token)
-  const send = createSend(url, tokens, options)
   return {
     url,
     tokens,
     options,
+    send,
     open: (path, signal) => send(path, { signal, headers: { accept: 'text/event-stream' } }),
     async request(method, path, request = {}) {
       const { sendRequest } = await later(() => import('./request.js'))

@@ -5,7 +5,7 @@
 import { backoff, delay } from './backoff.js'
 import { pathOfName } from './finite/path.js'
 import { cursorOf, readMessages } from './finite/read.js'
-import { FiniteStreams, isMissing, type HubAccess } from './finite/streams.js'
+import { FiniteStreams, hasCode, isMissing, type EndStatus, type HubAccess } from './finite/streams.js'
 import { isLost, isMark, Writer } from './finite/writer.js'
 import { randomId } from './publish.js'
 
@@ -77,6 +77,7 @@ class Run<Chunk> implements StreamDurability<Chunk> {
   readonly #runId: string
   readonly #path: string
   #writer: Promise<Writer> | undefined
+  #isCancelled = false
 
   constructor(source: Request | RunSource, options: FanfareStreamOptions) {
     const { runId, offset } = source instanceof Request ? readRequest(source) : source
@@ -90,12 +91,20 @@ class Run<Chunk> implements StreamDurability<Chunk> {
   readonly resumeFrom = (): string | null => this.#offset
 
   readonly append = async (chunks: Chunk[]): Promise<string[]> => {
+    // TanStack AI stores an error at last. A run that was cancelled has its end already
+    if (this.#isCancelled && chunks.every(isError)) return chunks.map(() => this.#offsetOf(cursorOf('-1', 0)))
     const writer = await (this.#writer ??= this.#open())
     const appends = divide(chunks).map(async (part) => {
       const before = await writer.append(part)
       return part.map((_, i) => this.#offsetOf(cursorOf(before, i + 1)))
     })
-    return (await Promise.all(appends)).flat()
+    try {
+      return (await Promise.all(appends)).flat()
+    } catch (error) {
+      if (!hasCode(error, 'cancelled')) throw error
+      this.#isCancelled = true
+      throw endOf(this.#runId, 'cancelled', error)
+    }
   }
 
   readonly read = (offset: string, signal?: AbortSignal): AsyncIterable<StoredChunk<Chunk>> =>
@@ -164,7 +173,8 @@ class Run<Chunk> implements StreamDurability<Chunk> {
     try {
       for (;;) {
         const { done, value } = await entries.next()
-        if (done) return requireComplete(this.#runId, value)
+        if (done && value !== undefined && value !== 'done') throw endOf(this.#runId, value)
+        if (done) return
         yield { offset: this.#offsetOf(value.cursor), chunk: value.message as Chunk }
       }
     } finally {
@@ -231,12 +241,15 @@ function parseOffset(offset: string): { runId: string; cursor: string } {
   throw new TypeError(`${JSON.stringify(offset)} is no offset of a run.`)
 }
 
-/** @throws Error if a run has not been completed by its producer */
-function requireComplete(runId: string, status: string | undefined): void {
-  if (status === undefined || status === 'done') return
-  const error = new Error(`The run ${JSON.stringify(runId)} has ended: ${status}.`)
-  if (status === 'cancelled') error.name = 'AbortError' // which TanStack AI reports as a run that was aborted
-  throw error
+function isError(chunk: unknown): boolean {
+  return (chunk as { type?: unknown } | null)?.type === 'RUN_ERROR'
+}
+
+/** Returns the error of a run that its producer has not completed. */
+function endOf(runId: string, status: EndStatus, cause?: unknown): Error {
+  const error = new Error(`The run ${JSON.stringify(runId)} has ended: ${status}.`, { cause })
+  if (status === 'cancelled') error.name = 'AbortError' // TanStack AI reports it as a run that was aborted
+  return error
 }
 
 /** Divides chunks into appends that the hub takes. */

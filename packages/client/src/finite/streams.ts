@@ -1,8 +1,7 @@
 /** The requests for finite topics (Durable Streams), whose messages are JSON. */
 import { HubError } from '../errors.js'
-import { createSend, hubUrl, refusalOf, type Send } from '../http.js'
+import { createHttp, refusalOf, type Http } from '../http.js'
 import { exchange, type Answer } from '../request.js'
-import { createTokenSource } from '../token.js'
 import type { Provided } from '../types.js'
 
 /** How to reach the hub. */
@@ -43,12 +42,10 @@ type Limits = Parameters<typeof exchange>[3]
 const JSON_TYPE = 'application/json'
 
 export class FiniteStreams {
-  readonly #url: string
-  readonly #send: Send
+  readonly #http: Http
 
   constructor({ url, token, fetch }: HubAccess) {
-    this.#url = hubUrl(url)
-    this.#send = createSend(this.#url, createTokenSource(token), fetch ? { fetch } : {})
+    this.#http = createHttp(url, { ...(token !== undefined && { token }), ...(fetch && { fetch }) })
   }
 
   /**
@@ -129,9 +126,9 @@ export class FiniteStreams {
   /** Opens an event stream of the messages after an offset. @throws HubError */
   async open(path: string, offset: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const headers = { accept: 'text/event-stream' }
-    const response = await this.#send(`streams/${path}?offset=${offset}&live=sse`, { headers, signal })
+    const response = await this.#http.send(`streams/${path}?offset=${offset}&live=sse`, { headers, signal })
     if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream')) return response.body
-    throw await refusalOf(this.#url, response)
+    throw await refusalOf(this.#http.url, response)
   }
 
   #ask(
@@ -140,7 +137,7 @@ export class FiniteStreams {
     init: { headers: Record<string, string>; body?: string },
     limits?: Limits,
   ): Promise<Answer> {
-    return exchange(this.#send, `streams/${path}`, { method, ...init }, limits)
+    return exchange(this.#http.send, `streams/${path}`, { method, ...init }, limits)
   }
 }
 
