@@ -22,6 +22,7 @@ export const sidebar: Item[] = [
     page('Authorise your users', 'guides/authorise'),
     page('Browser', 'guides/browser'),
     page('React', 'guides/react'),
+    page('AI SDKs', 'guides/ai-sdks'),
     page('Node.js', 'guides/node'),
     page('Python', 'guides/python'),
     page('Go', 'guides/go'),

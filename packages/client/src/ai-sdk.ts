@@ -4,6 +4,7 @@
  */
 import type { Hub } from './connect.js'
 import { HubError, isFinal, report } from './errors.js'
+import { Answer } from './finite/answer.js'
 import { pathOfTopic } from './finite/path.js'
 import { insist } from './insist.js'
 
@@ -144,46 +145,7 @@ class Transport<Message, Chunk> implements ChatTransport<Message, Chunk> {
   }
 
   #read(topic: string, signal: AbortSignal | undefined): ReadableStream<Chunk> {
-    const reading = new AbortController()
-    let end: string | undefined
-    let failure: Error | undefined
-    const events = this.#hub
-      .events<Chunk>(topic, {
-        from: 'start',
-        signal: reading.signal,
-        onEnd: (ending) => (end = ending.end),
-        onGap({ reason }) {
-          failure = new Error(`Chunks of "${topic}" are missing (${reason}).`)
-          reading.abort()
-        },
-      })
-      [Symbol.asyncIterator]()
-    const stop = (): void => reading.abort()
-    const finish = (): void => signal?.removeEventListener('abort', stop)
-    signal?.addEventListener('abort', stop)
-    return new ReadableStream<Chunk>({
-      async pull(controller) {
-        try {
-          const { done, value } = await events.next()
-          signal?.throwIfAborted()
-          if (!done && value.data !== undefined) return controller.enqueue(value.data)
-          if (!done) failure = new Error(`"${topic}" has a message that is no JSON: its type is application/json.`)
-          finish()
-          reading.abort()
-          const last = lastChunk(topic, end, failure)
-          if (last) controller.enqueue(last as Chunk)
-          controller.close()
-        } catch (error) {
-          finish()
-          reading.abort()
-          controller.error(error)
-        }
-      },
-      cancel() {
-        finish()
-        reading.abort()
-      },
-    })
+    return new ReadableStream(new Answer<Chunk>(this.#hub, topic, signal))
   }
 
   /** Ends the answer when a chat is stopped. */
@@ -209,19 +171,6 @@ class Transport<Message, Chunk> implements ChatTransport<Message, Chunk> {
       if (!isFinal(error) || error.status !== 404) report(error)
     }
   }
-}
-
-/**
- * Returns the chunk that follows the last chunk of an answer, if any.
- * @throws Error if the answer is not whole
- */
-function lastChunk(topic: string, end: string | undefined, failure: Error | undefined): { type: 'abort' } | undefined {
-  if (failure) throw failure
-  if (end === 'done') return undefined
-  if (end === 'cancelled') return { type: 'abort' }
-  throw new Error(
-    end === undefined ? "The hub's client was closed." : `The answer is not whole: "${topic}" has ended with ${end}.`,
-  )
 }
 
 /** Returns the URL of a path below an endpoint, before its query. */

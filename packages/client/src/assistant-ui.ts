@@ -18,8 +18,7 @@ export interface ResumableStreamLease {
 }
 
 export type ResumableStreamAcquisition =
-  | { readonly role: 'producer'; readonly lease: ResumableStreamLease }
-  | { readonly role: 'consumer' }
+  { readonly role: 'producer'; readonly lease: ResumableStreamLease } | { readonly role: 'consumer' }
 
 export interface ResumableStreamEntry {
   readonly cursor: string

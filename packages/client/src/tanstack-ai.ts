@@ -123,7 +123,7 @@ class Run<Chunk> implements StreamDurability<Chunk> {
   readonly snapshot = async (): Promise<StoredChunk<Chunk>[]> => {
     const stored: StoredChunk<Chunk>[] = []
     try {
-      for (let after = '-1', isLast = false; !isLast; ) {
+      for (let after = '-1', isLast = false; !isLast;) {
         const page = await this.#streams.page(this.#path, after)
         for (const [i, message] of page.messages.entries()) {
           const offset = this.#offsetOf(cursorOf(after, i + 1))
@@ -164,10 +164,7 @@ class Run<Chunk> implements StreamDurability<Chunk> {
     }
   }
 
-  async *#read(
-    offset: string,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<StoredChunk<Chunk>, void, undefined> {
+  async *#read(offset: string, signal: AbortSignal | undefined): AsyncGenerator<StoredChunk<Chunk>, void, undefined> {
     const cursor = await this.#cursorOf(offset, signal)
     const entries = readMessages(this.#streams, this.#path, cursor, signal)
     try {

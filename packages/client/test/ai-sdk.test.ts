@@ -132,7 +132,10 @@ await t.test('a stop ends the answer for all, also before it has a name', async 
   const rejected = t.rejects(transport.sendMessages(message('early', early.signal)), { name: 'AbortError' })
   early.abort()
   await rejected
-  await poll(async () => (await statusOf('stops/early')) ?? undefined, () => 'the answer goes on')
+  await poll(
+    async () => (await statusOf('stops/early')) ?? undefined,
+    () => 'the answer goes on',
+  )
   t.equal(await statusOf('stops/early'), 'cancelled')
 
   const late = new AbortController()
@@ -142,27 +145,33 @@ await t.test('a stop ends the answer for all, also before it has a name', async 
   t.strictSame((await reader.read()).value, { type: 'start' })
   late.abort()
   await t.rejects(reader.read(), { name: 'AbortError' })
-  await poll(async () => (await statusOf('stops/late')) ?? undefined, () => 'the answer goes on')
+  await poll(
+    async () => (await statusOf('stops/late')) ?? undefined,
+    () => 'the answer goes on',
+  )
   t.equal(await statusOf('stops/late'), 'cancelled')
 })
 
-await t.test('a reconnect that another one replaces, a reader that leaves and `stop: leave` stop nothing', async (t) => {
-  await create('kept/1')
-  const answer = () => Response.json({ stream: 'kept.1' })
-  const { transport } = transportOf(t, answer)
-  const first = new AbortController()
-  const replaced = t.rejects(transport.reconnectToStream({ chatId: 'c', abortSignal: first.signal }))
-  first.abort()
-  const second = await transport.reconnectToStream({ chatId: 'c' })
-  await replaced
-  await second!.cancel()
-  const leaving = new AbortController()
-  const { transport: lenient } = transportOf(t, answer, { stop: 'leave' })
-  const left = await lenient.sendMessages(message('c', leaving.signal))
-  leaving.abort()
-  await t.rejects(typesOf(left), { name: 'AbortError' })
-  const reading = typesOf(await lenient.sendMessages(message('c')))
-  await end('kept/1')
-  t.strictSame(await reading, [])
-  t.equal(await statusOf('kept/1'), 'done')
-})
+await t.test(
+  'a reconnect that another one replaces, a reader that leaves and `stop: leave` stop nothing',
+  async (t) => {
+    await create('kept/1')
+    const answer = () => Response.json({ stream: 'kept.1' })
+    const { transport } = transportOf(t, answer)
+    const first = new AbortController()
+    const replaced = t.rejects(transport.reconnectToStream({ chatId: 'c', abortSignal: first.signal }))
+    first.abort()
+    const second = await transport.reconnectToStream({ chatId: 'c' })
+    await replaced
+    await second!.cancel()
+    const leaving = new AbortController()
+    const { transport: lenient } = transportOf(t, answer, { stop: 'leave' })
+    const left = await lenient.sendMessages(message('c', leaving.signal))
+    leaving.abort()
+    await t.rejects(typesOf(left), { name: 'AbortError' })
+    const reading = typesOf(await lenient.sendMessages(message('c')))
+    await end('kept/1')
+    t.strictSame(await reading, [])
+    t.equal(await statusOf('kept/1'), 'done')
+  },
+)

@@ -1,6 +1,10 @@
 /** The store of resumable streams: one producer, each chunk once, and an end for every reader. */
 import t from 'tap'
-import { createResumableStreamStore, type ResumableStreamLease, type ResumableStreamStore } from 'fanfare-client/assistant-ui'
+import {
+  createResumableStreamStore,
+  type ResumableStreamLease,
+  type ResumableStreamStore,
+} from 'fanfare-client/assistant-ui'
 import { poll } from '../../../test/helper/deadline.js'
 import { send } from '../../../test/helper/http.js'
 import { startHub } from '../../../test/helper/process.js'
@@ -42,7 +46,12 @@ await t.test('of many callers, also with other options, one is the producer', as
 await t.test('a reader continues after each cursor, and gets the same bytes', async (t) => {
   const store = storeOf()
   const lease = await produce(store, 'bytes')
-  const chunks = [encoder.encode('\uFEFFa\r\n\0'), Uint8Array.of(0xe2, 0x82), Uint8Array.of(0xac), new Uint8Array(70_000)]
+  const chunks = [
+    encoder.encode('\uFEFFa\r\n\0'),
+    Uint8Array.of(0xe2, 0x82),
+    Uint8Array.of(0xac),
+    new Uint8Array(70_000),
+  ]
   for (const chunk of chunks) await store.append('bytes', chunk, lease)
   t.equal(await store.finalize('bytes', 'done', undefined, lease), true)
   t.equal(await store.finalize('bytes', 'done', undefined, lease), false)
@@ -96,10 +105,13 @@ await t.test('answers that are lost neither repeat a chunk nor lose one', async 
   await Promise.all(words.map((word) => store.append('lost', encoder.encode(word), lease)))
   t.equal(await store.finalize('lost', 'error', 'enough', lease), true)
   const seen: string[] = []
-  await t.rejects(async () => {
-    for await (const { chunk } of store.read('lost', '', new AbortController().signal))
-      seen.push(new TextDecoder().decode(chunk))
-  }, { message: 'enough' })
+  await t.rejects(
+    async () => {
+      for await (const { chunk } of store.read('lost', '', new AbortController().signal))
+        seen.push(new TextDecoder().decode(chunk))
+    },
+    { message: 'enough' },
+  )
   t.strictSame(seen, words)
   t.equal(await store.status('lost'), 'error')
 })
@@ -118,7 +130,10 @@ await t.test('a producer whose stream was created again changes nothing', async 
 
 await t.test('a producer that vanishes ends its stream with an error', async (t) => {
   let isOff = false
-  const store = storeOf({ lease: 1_000, fetch: (input, init) => (isOff ? Promise.reject(new TypeError('off')) : fetch(input, init)) })
+  const store = storeOf({
+    lease: 1_000,
+    fetch: (input, init) => (isOff ? Promise.reject(new TypeError('off')) : fetch(input, init)),
+  })
   const lease = await produce(store, 'vanished')
   await store.append('vanished', encoder.encode('half'), lease)
   const reading = read(storeOf(), 'vanished')
@@ -147,10 +162,13 @@ await t.test('a signal and a deletion end a reader without an error', async (t) 
   await store.append('left', encoder.encode('a'), lease)
   const leaving = new AbortController()
   const readers = [read(store, 'left', '', leaving.signal), read(store, 'left')]
-  await poll(async () => {
-    const { body } = await send<{ clients: number }>(hub, 'GET', '/status')
-    return body.clients >= 2 || undefined
-  }, () => 'the readers are not connected')
+  await poll(
+    async () => {
+      const { body } = await send<{ clients: number }>(hub, 'GET', '/status')
+      return body.clients >= 2 || undefined
+    },
+    () => 'the readers are not connected',
+  )
   leaving.abort()
   t.equal(textOf(await readers[0]!), 'a')
   await store.delete('left')

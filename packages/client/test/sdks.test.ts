@@ -49,7 +49,10 @@ async function linesOf(name: string, folder: string, url: string): Promise<unkno
   t.teardown(() => child.kill('SIGKILL'))
   const [code] = (await within(once(child, 'close'), () => `${name}: ${output}${errors}`, LIMIT)) as [number | null]
   if (code !== 0) throw new Error(`${name} ended with ${code}: ${output}${errors}`)
-  return output.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown)
+  return output
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
 }
 
 await t.test('each SDK reads, resumes and stops answers', { skip }, async (t) => {

@@ -37,7 +37,10 @@ await t.test('each offset leads to the chunks after it', async (t) => {
     t.strictSame(await read('r 1/é:x', offset), ['a', 'b', 'c', 'd', 'e'].slice(i + 1))
   }
   const stored = await producer.snapshot()
-  t.strictSame(stored.map(({ chunk }) => chunk.type), ['a', 'b', 'c', 'd', 'e'])
+  t.strictSame(
+    stored.map(({ chunk }) => chunk.type),
+    ['a', 'b', 'c', 'd', 'e'],
+  )
   t.strictSame(await read('r 1/é:x', stored[1]!.offset), ['c', 'd', 'e'])
   t.strictSame(await read('r 1/é:x', 'now'), [])
 })
@@ -64,7 +67,10 @@ await t.test('a later producer takes the run over', async (t) => {
   await first.append(chunksOf('a'))
   const second = run({ runId: 'taken' })
   const prefix = await second.snapshot()
-  t.strictSame(prefix.map(({ chunk }) => chunk.type), ['a'])
+  t.strictSame(
+    prefix.map(({ chunk }) => chunk.type),
+    ['a'],
+  )
   const [offset] = await second.append(chunksOf('b'))
   await t.rejects(first.append(chunksOf('x')), { code: 'producer-fenced' })
   await first.close()

@@ -119,7 +119,11 @@ export class Writer {
       await this.#numbered(async (seq, timeout) => {
         const producer = { ...this.#producer, seq }
         const lease = end === undefined ? { lease: this.#lease } : {}
-        this.#tail = await this.#streams.append(this.#path, { messages, producer, end, ...lease, ...order }, { timeout })
+        this.#tail = await this.#streams.append(
+          this.#path,
+          { messages, producer, end, ...lease, ...order },
+          { timeout },
+        )
       })
     } catch (error) {
       if (isLost(error)) this.leave()

@@ -32,7 +32,11 @@ const print = (...values) => console.log(JSON.stringify(values))
 const [a, b] = [contextOf(), contextOf()]
 const runs = await Promise.all([a, b].map(({ run }) => run('answer', () => words(5))))
 const during = await b.resume('answer')
-print('whole', ...(await Promise.all([...runs, during, await a.resume('answer')].map(textOf))), await a.status('answer'))
+print(
+  'whole',
+  ...(await Promise.all([...runs, during, await a.resume('answer')].map(textOf))),
+  await a.status('answer'),
+)
 print('missing', await a.resume('unknown'), await a.status('unknown'))
 
 const failing = await a.run('failing', () => words(2, { fail: true }))

@@ -26,7 +26,11 @@ async function eventsOf(response, count = Infinity) {
     text += piece
     for (let end; (end = text.indexOf('\n\n')) !== -1; text = text.slice(end + 2)) {
       const lines = text.slice(0, end).split('\n')
-      const field = (name) => lines.find((line) => line.startsWith(`${name}:`))?.slice(name.length + 1).trim()
+      const field = (name) =>
+        lines
+          .find((line) => line.startsWith(`${name}:`))
+          ?.slice(name.length + 1)
+          .trim()
       const data = field('data')
       if (data !== undefined && data !== '[DONE]') events.push({ id: field('id'), chunk: JSON.parse(data) })
     }
