@@ -103,7 +103,7 @@ class Transport<Message, Chunk> implements ChatTransport<Message, Chunk> {
 
   readonly reconnectToStream = async (asked: ReconnectOptions): Promise<ReadableStream<Chunk> | null> => {
     const { chatId, abortSignal, headers } = asked
-    this.#reconnects.set(chatId, asked)
+    this.#reconnects.set(chatId, {})
     const naming = this.#ask(pathBelow(this.#api, `${encodeURIComponent(chatId)}/stream`), { method: 'GET' }, headers)
     this.#stopOnAbort(chatId, naming, abortSignal)
     const topic = await unlessAborted(naming, abortSignal)
@@ -156,7 +156,10 @@ class Transport<Message, Chunk> implements ChatTransport<Message, Chunk> {
       queueMicrotask(() => {
         // a chat that reconnects at once was not stopped: React's StrictMode mounts a chat twice
         if (this.#reconnects.get(chatId) !== newest) return
-        naming.then((topic) => topic !== null && this.#cancel(topic)).catch(() => undefined)
+        naming.then(
+          (topic) => (topic === null ? undefined : this.#cancel(topic)),
+          () => undefined, // the chat has the error
+        )
       })
     }
     signal?.addEventListener('abort', stop)

@@ -11,7 +11,11 @@ import { within } from '../../../test/helper/deadline.js'
 import { startHub } from '../../../test/helper/process.js'
 import { anyGrants } from './hubs.js'
 
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const FOLDER = fileURLToPath(new URL('sdks/', import.meta.url))
+/** The file that the compiler checks, and how: with the built types of the client. */
+const TYPES = 'types.mts'
+const COMPILER = { noEmit: true, lib: ['es2024', 'dom', 'dom.iterable', 'dom.asynciterable'], types: [], paths: {} }
 /** The time limit of a script, and that of fetching Node.js, in milliseconds. */
 const LIMIT = 30_000
 const FETCH_LIMIT = 60_000
@@ -21,12 +25,12 @@ const NEEDED = 22
 /** The environment without the module loader of the test runner. */
 const { NODE_OPTIONS: _, ...bare } = env
 
-/** Returns a command line of a Node.js for the packages; `undefined`: there is none. */
-function findNode(): [string, ...string[]] | undefined {
-  if (Number.parseInt(versions.node) >= NEEDED) return [execPath]
+/** Returns the path of a Node.js for the packages; `undefined`: there is none. */
+function findNode(): string | undefined {
+  if (Number.parseInt(versions.node) >= NEEDED) return execPath
   const npx = ['-y', 'node@24', '--print', 'process.execPath']
   const { status, stdout } = spawnSync('npx', npx, { env: bare, encoding: 'utf8', timeout: FETCH_LIMIT })
-  return status === 0 ? [stdout.trim()] : undefined
+  return status === 0 ? stdout.trim() : undefined
 }
 
 const node = findNode()
@@ -36,10 +40,16 @@ const skip = modules === undefined && 'the registry of npm cannot be reached'
 /** Returns the results that a script prints, one per line. */
 async function linesOf(name: string, folder: string, url: string): Promise<unknown[]> {
   copyFileSync(join(FOLDER, `${name}.mjs`), join(folder, `${name}.mjs`))
-  const [command, ...args] = node!
-  const child = spawn(command, [...args, `${name}.mjs`], {
+  const output = await run(folder, [`${name}.mjs`], { HUB: url, TOKEN: anyGrants() })
+  const lines = output.trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line) as unknown)
+}
+
+/** Runs Node.js in a folder. Returns its output. @throws if it fails */
+async function run(folder: string, args: readonly string[], variables: Record<string, string> = {}): Promise<string> {
+  const child = spawn(node!, args, {
     cwd: folder,
-    env: { ...bare, HUB: url, TOKEN: anyGrants() },
+    env: { ...bare, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -47,13 +57,24 @@ async function linesOf(name: string, folder: string, url: string): Promise<unkno
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   t.teardown(() => child.kill('SIGKILL'))
-  const [code] = (await within(once(child, 'close'), () => `${name}: ${output}${errors}`, LIMIT)) as [number | null]
-  if (code !== 0) throw new Error(`${name} ended with ${code}: ${output}${errors}`)
+  const [code] = (await within(once(child, 'close'), () => `${args[0]}: ${output}${errors}`, LIMIT)) as [number | null]
+  if (code !== 0) throw new Error(`${args[0]} ended with ${code}: ${output}${errors}`)
   return output
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as unknown)
 }
+
+await t.test('the types are those of the SDKs', { skip }, async (t) => {
+  const folder = t.testdir({
+    'package.json': '{ "type": "module" }',
+    'tsconfig.json': JSON.stringify({
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: COMPILER,
+      files: [TYPES],
+    }),
+  })
+  linkSdks(folder, modules!)
+  copyFileSync(join(FOLDER, TYPES), join(folder, TYPES))
+  t.equal(await run(folder, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']), '')
+})
 
 await t.test('each SDK reads, resumes and stops answers', { skip }, async (t) => {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }' })
