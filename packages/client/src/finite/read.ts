@@ -1,6 +1,6 @@
 /** Reads the messages of a finite topic as they are appended, over all interruptions (Durable Streams, 5.8). */
 import { backoff, delay } from '../backoff.js'
-import { HubError, isFinal, unreachable } from '../errors.js'
+import { HubError, unreachable } from '../errors.js'
 import { createParser, type Block } from '../parser.js'
 import { isMissing, type EndStatus, type FiniteStreams } from './streams.js'
 import { isMark } from './writer.js'
@@ -27,7 +27,7 @@ const SILENCE = 45_000
 
 /**
  * Reads all messages after an offset until the topic ends.
- * @param offset `-1`: the start; `now`: the end
+ * @param offset `-1`: the start
  * @param signal ends the reading, without an error
  * @returns how the topic has ended; `undefined`: the reading was ended, or the topic was deleted
  * @throws HubError a final refusal, such as `stream-not-found`
@@ -42,6 +42,7 @@ export async function* readPages(
   let hasBegun = false
   for (let failures = 0; !signal?.aborted; failures++) {
     const stream = new MessageStream(streams, path, after, signal)
+    const openedAt = performance.now()
     let wait = 0
     try {
       for await (const { page, control } of stream.blocks()) {
@@ -54,13 +55,14 @@ export async function* readPages(
     } catch (error) {
       if (signal?.aborted) return undefined
       if (hasBegun && isMissing(error)) return undefined
-      if (isFinal(error)) throw error
-      wait = error instanceof HubError ? (error.retryAfter ?? 0) : 0
+      if (!(error instanceof HubError) || error.isFinal) throw error
+      wait = error.retryAfter ?? 0
     } finally {
       stream.close()
     }
-    // a stream that has sent something was ended for its age: the next one follows at once
-    if (failures >= 0) await delay(wait || backoff(RETRY, failures, MAX_WAIT), signal)
+    // a stream that has sent something was ended for its age, and the next one follows at once
+    const isEarly = performance.now() - openedAt < RETRY
+    if (failures >= 0 || isEarly) await delay(wait || backoff(RETRY, Math.max(0, failures), MAX_WAIT), signal)
   }
   return undefined
 }
