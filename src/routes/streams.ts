@@ -15,12 +15,19 @@ import { requireState, type StreamsContext, type StreamSettings } from './stream
 import { answerCreation } from './streams/create.js'
 import { answerRead, answerWithState } from './streams/read.js'
 import { SharedPages } from './streams/shared-pages.js'
+import { SharedWaits } from './streams/shared-waits.js'
 
 const PATH = `${STREAMS}/*`
 
 const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
   const { finite } = app.fanfareHub
-  const context: StreamsContext = { hub: app.fanfareHub, finite, pages: new SharedPages(finite), settings }
+  const context: StreamsContext = {
+    hub: app.fanfareHub,
+    finite,
+    pages: new SharedPages(finite),
+    waits: new SharedWaits(finite),
+    settings,
+  }
   app.addHook('onSend', addCommonHeaders)
   app.setErrorHandler((err, request, reply) => {
     reply.headers(refusalHeaders(err, request))

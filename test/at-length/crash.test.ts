@@ -13,8 +13,8 @@ import { skipNats } from '../helper/nats.js'
 import { difference, due, inLogOrder, sequence, type Logged } from '../helper/oracle.js'
 import { streamUrl, type StreamEvent } from '../helper/stream.js'
 
-const KILLS = fromEnvironment('CRASH_KILLS', 40)
-const SECONDS = fromEnvironment('CRASH_SECONDS', 45)
+const KILLS = fromEnvironment('CRASH_KILLS', 28)
+const SECONDS = fromEnvironment('CRASH_SECONDS', 30)
 const SEED = fromEnvironment('CRASH_SEED', Date.now() % 1_000_000)
 
 /** Nothing is trimmed. */

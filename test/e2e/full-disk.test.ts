@@ -25,7 +25,7 @@ const DISK = 8
 const RESERVE = 3 * 1024 * 1024
 const HEARTBEAT = '500ms'
 const NOBODY = 65_534
-/** The number of fillings per kind of disk. `test/at-length` fills disks a hundred times. */
+/** The number of fillings per kind of disk. `test/at-length` fills disks more often. */
 const FILLINGS = 2
 
 const bearer = anyTopic()

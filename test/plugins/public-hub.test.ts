@@ -25,6 +25,7 @@ await t.test('app.hub has the members in the docs, and no others', async (t) => 
     'publishAll',
     'purge',
     'stats',
+    'streams',
     'topic',
   ])
   t.strictSame(Object.keys(app.hub.connections).sort(), ['end', 'get', 'list', 'size'])

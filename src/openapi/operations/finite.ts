@@ -1,9 +1,6 @@
 import { Type } from '../../schemas/typebox.js'
 import type { Operations } from '../operation.js'
 
-/** The protocol, which describes the headers in full. */
-const PROTOCOL = 'https://github.com/durable-streams/durable-streams/blob/main/PROTOCOL.md'
-
 const OF_PATHS = ['invalid-topic', 'reserved-topic'] as const
 const OF_STREAMS = [...OF_PATHS, 'stream-not-found', 'stream-gone', 'draining', 'log-unavailable'] as const
 
@@ -43,7 +40,8 @@ export const finite: Operations = {
     id: 'createStream',
     tag: 'Streams that end',
     summary: 'Create a stream that ends',
-    description: `Part of the Durable Streams protocol (${PROTOCOL}). Needs a \`publish\` grant for the topic: the path with dots for slashes. The path may have slashes.`,
+    description:
+      'Part of the Durable Streams protocol. Needs a `publish` grant for the topic: the path with dots for slashes. The path may have slashes.',
     headers: {
       'Stream-TTL': 'the seconds without an append or a read after which the stream expires',
       'Stream-Expires-At': 'the time at which the stream expires (RFC 3339), instead of `Stream-TTL`',

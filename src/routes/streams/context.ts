@@ -6,6 +6,7 @@ import type { Settings } from '../../settings.js'
 import type { StreamLimits } from '../subscribe/connection-limits.js'
 import { essenceOf } from './media-type.js'
 import type { SharedPages } from './shared-pages.js'
+import type { SharedWaits } from './shared-waits.js'
 
 export type StreamSettings = StreamLimits &
   Pick<Settings, 'maxEventSize' | 'uploadIdle' | 'heartbeat' | 'maxConnectionAge' | 'longPoll'> & {
@@ -17,6 +18,7 @@ export interface StreamsContext {
   readonly hub: Hub
   readonly finite: FiniteTopics
   readonly pages: SharedPages
+  readonly waits: SharedWaits
   readonly settings: StreamSettings
 }
 

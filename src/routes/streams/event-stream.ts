@@ -108,7 +108,7 @@ class MessageStream implements SinkListener {
 
   /** Sends a page, and waits for the next one. */
   async #step(): Promise<void> {
-    const { pages, finite } = this.#context
+    const { pages, waits } = this.#context
     const { topic, incarnation } = this.#state
     const shared = await pages.read(topic, this.#after)
     const { page } = shared
@@ -119,7 +119,7 @@ class MessageStream implements SinkListener {
     if (page.messages.length > 0 || this.#isQuiet) await this.#send(shared.chunk(this.#advance()))
     if (shared.read === page.next && !page.isUpToDate) return
     if (page.messages.length === 0) await nextTurn() // a wait that ends at once must not occupy the event loop
-    await this.#read.wait((signal) => finite.wait(topic, shared.read, signal), this.#waitingTime)
+    await this.#read.wait((wake) => waits.join(topic, shared.read, wake), this.#waitingTime)
   }
 
   get #isQuiet(): boolean {

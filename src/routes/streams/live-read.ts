@@ -12,6 +12,8 @@ export class WaitingRead implements LiveRead {
   reason: CloseReason | undefined
   readonly #connections: Connections
   readonly #ending = new AbortController()
+  /** Ends the wait that is under way. */
+  #wake: (() => void) | undefined
 
   constructor(connections: Connections, info: LiveRead['info']) {
     this.#connections = connections
@@ -37,24 +39,27 @@ export class WaitingRead implements LiveRead {
   close(): void {
     this.#connections.deleteRead(this)
     this.#ending.abort()
+    this.#wake?.()
   }
 
   /**
-   * Runs a wait until it resolves, the read has ended or the time is over.
+   * Resolves when a wait is over, the read has ended or the time is over.
+   * @param join begins the wait, which calls `wake` in a later turn, and returns a function that leaves it
    * @param time in milliseconds
    */
-  async wait(run: (signal: AbortSignal) => Promise<void>, time: number): Promise<void> {
-    if (this.isEnded) return
-    const waiting = new AbortController()
-    const stop = () => waiting.abort()
-    const timer = setTimeout(stop, time).unref()
-    this.#ending.signal.addEventListener('abort', stop, { once: true })
-    try {
-      await run(waiting.signal)
-    } finally {
-      clearTimeout(timer)
-      this.#ending.signal.removeEventListener('abort', stop)
-    }
+  wait(join: (wake: () => void) => () => void, time: number): Promise<void> {
+    if (this.isEnded) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        leave()
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = setTimeout(wake, time).unref()
+      const leave = join(wake)
+      this.#wake = wake
+    })
   }
 }
 

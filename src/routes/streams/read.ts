@@ -108,7 +108,7 @@ async function waitForPage(
   reply: FastifyReply,
   empty: MessagePage,
 ): Promise<MessagePage> {
-  const { finite, settings } = context
+  const { finite, waits, settings } = context
   const { topic, ttl = Infinity } = empty.topic
   const until = monotonicNow() + settings.longPoll
   const read = await openRead(context, request)
@@ -120,7 +120,7 @@ async function waitForPage(
       const left = until - monotonicNow()
       if (left <= 0) break
       // a read at least twice within `ttl` keeps the topic from expiring
-      await read.wait((signal) => finite.wait(topic, empty.next, signal), Math.min(left, ttl / 2))
+      await read.wait((wake) => waits.join(topic, empty.next, wake), Math.min(left, ttl / 2))
       page = await readPage(finite, topic, empty.next, CHUNK_BYTES)
     }
     return page
