@@ -1,5 +1,5 @@
 /**
- * The packages of the AI SDKs that the client works with. They are no dependencies, since they need Node.js 22, so tests
+ * The packages of the AI SDKs that the client fits into. They are no dependencies, since they need Node.js 22: tests
  * install them in a folder of their own.
  */
 import { spawnSync } from 'node:child_process'
@@ -38,11 +38,10 @@ export function installSdks(): string | undefined {
   if (existsSync(shared)) return modules
   const folder = mkdtempSync(`${shared}-`)
   writeFileSync(join(folder, 'package.json'), '{}')
-  const { NODE_OPTIONS: _, ...bare } = env // without the module loader of the test runner
   const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error']
   const { status } = spawnSync('npm', ['install', ...options, ...packages], {
     cwd: folder,
-    env: bare,
+    env: { ...env, NODE_OPTIONS: '' }, // without the module loader of the test runner
     stdio: 'ignore',
     timeout: TIMEOUT,
   })

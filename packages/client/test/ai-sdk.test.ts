@@ -44,7 +44,7 @@ function transportOf(
   const sent: Sent[] = []
   const application: typeof fetch = async (url, { method, headers, body } = {}) => {
     const one = {
-      url: String(url as string),
+      url: url as string,
       method,
       headers: Object.fromEntries(new Headers(headers)),
       body: typeof body === 'string' ? (JSON.parse(body) as unknown) : undefined,

@@ -23,7 +23,7 @@ const FETCH_LIMIT = 60_000
 const NEEDED = 22
 
 /** The environment without the module loader of the test runner. */
-const { NODE_OPTIONS: _, ...bare } = env
+const bare = { ...env, NODE_OPTIONS: '' }
 
 /** Returns the path of a Node.js for the packages; `undefined`: there is none. */
 function findNode(): string | undefined {

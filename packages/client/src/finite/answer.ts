@@ -7,7 +7,7 @@ export class Answer<Chunk> implements UnderlyingDefaultSource<Chunk> {
   readonly #topic: string
   readonly #signal: AbortSignal | undefined
   readonly #reading = new AbortController()
-  readonly #events: AsyncIterator<HubEvent<Chunk>, undefined>
+  readonly #events: AsyncIterator<HubEvent<Chunk>, unknown>
   /** How the topic has ended. */
   #end: string | undefined
   /** Why the answer cannot be whole. */

@@ -15,7 +15,7 @@ export function pathOfTopic(topic: string): string {
 /**
  * Returns the path of the finite topic that stands for a name of any characters.
  * @param prefix the topic above
- * @throws TypeError for a name that no URL can have as its last segment, and for `cancel`, which cancels the topic above
+ * @throws TypeError for a name that no URL can have as a segment, and for `cancel`, which cancels the topic above
  */
 export function pathOfName(prefix: string, name: string): string {
   if (/^(?:|\.|\.\.|cancel)$/.test(name)) throw new TypeError(`"${name}" cannot be the name of a finite topic.`)
