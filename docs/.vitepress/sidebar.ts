@@ -23,6 +23,7 @@ export const sidebar: Item[] = [
     page('Browser', 'guides/browser'),
     page('React', 'guides/react'),
     page('Assistant', 'guides/assistant'),
+    page('AI SDKs', 'guides/ai-sdks'),
     page('Node.js', 'guides/node'),
     page('Python', 'guides/python'),
     page('Go', 'guides/go'),

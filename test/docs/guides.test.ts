@@ -7,7 +7,8 @@ import t from 'tap'
 import { findChromium, startChromium } from '../browser/chromium.js'
 import { findOrInstall, findProgram } from '../helper/apt.js'
 import { blocksOf, escape } from './blocks.js'
-import { needs, PROGRAMS, runPage, SETUP, type Program } from './page.js'
+import { installSdks } from '../helper/ai-sdks.js'
+import { needs, PROGRAMS, runPage, SETUP, usesSdks, type Program } from './page.js'
 
 /** Programs may have to be installed first, and Go compiles its standard library. */
 const TIMEOUT = 400_000
@@ -35,6 +36,7 @@ function look(program: Program): string | undefined {
 
 /** Returns why a page is skipped, or `false`. In CI only a missing Go skips one. */
 function skip(page: string): string | false {
+  if (usesSdks(join(DOCS, page)) && installSdks() === undefined) return 'the registry of npm cannot be reached'
   const missing = needs(join(DOCS, page)).filter((program) => find(program) === undefined)
   const isNeeded = process.env['CI'] !== undefined && missing.some((program) => program !== 'go')
   return missing.length > 0 && !isNeeded && `there is no ${missing.join(', ')}`

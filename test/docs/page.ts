@@ -22,6 +22,7 @@ import { openPage } from '../browser/page.js'
 import { poll, within } from '../helper/deadline.js'
 import { freePort } from '../helper/free-port.js'
 import { startHub, type Hub } from '../helper/process.js'
+import { installSdks, linkSdks, SDK_NAMES } from '../helper/ai-sdks.js'
 import { blocksOf, missingLine, type Block } from './blocks.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -53,6 +54,11 @@ export function needs(path: string): Program[] {
     ...(isNginx ? (['nginx'] as const) : []),
     ...(isPage ? (['chromium'] as const) : []),
   ]
+}
+
+/** Whether the blocks of a page import packages of AI SDKs. */
+export function usesSdks(path: string): boolean {
+  return blocksOf(path).some(({ code }) => SDK_NAMES.some((name) => code.includes(`from '${name}`)))
 }
 
 interface Background {
@@ -296,6 +302,7 @@ async function bundle(input: string): Promise<string> {
  */
 export async function runPage(t: Test, path: string, browser: Browser | undefined): Promise<void> {
   const folder = workFolder(t)
+  if (usesSdks(path)) linkSdks(folder, installSdks()!)
   const isServed = blocksOf(path).some(({ words }) => words.includes('server')) // by the page's own server
   const pagePort = isServed ? await freePort() : await serveFolder(t, folder)
   const hub = await startHub(t, {

@@ -9,6 +9,7 @@ export interface Http {
   readonly url: string
   readonly tokens: TokenSource
   readonly options: ConnectOptions
+  readonly send: Send
   /**
    * Sends a request with a time limit, and returns the parsed body.
    * @throws HubError
@@ -28,7 +29,7 @@ export interface Init {
   signal: AbortSignal
 }
 
-/** Sends a request with the token. @throws HubError */
+/** Sends a request with the token, without a time limit. @throws HubError */
 export type Send = (path: string, init: Init) => Promise<Response>
 
 export function createHttp(address: string, options: ConnectOptions): Http {
@@ -64,6 +65,7 @@ export function createHttp(address: string, options: ConnectOptions): Http {
     url,
     tokens,
     options,
+    send,
     open: (path, signal) => send(path, { signal, headers: { accept: 'text/event-stream' } }),
     async request(method, path, request = {}) {
       const { sendRequest } = await later(() => import('./request.js'))
