@@ -149,6 +149,13 @@ export class Fanout {
     })
   }
 
+  /** Forgets the end of a topic: it has been created again. */
+  renew(topic: string): void {
+    this.#index.each(topic, (feed) => {
+      if (feed.selection.isSingleTopic) feed.endsAt = undefined
+    })
+  }
+
   #becomesDue(feed: Feed): void {
     const wait = feed.pace === undefined ? 0 : feed.wait(monotonicNow())
     if (wait <= 0) this.#due.push(feed)

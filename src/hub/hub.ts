@@ -170,6 +170,7 @@ export class Hub {
         isAlone: () => messenger.isAlone,
         typedTopics,
         pace: (topic, coalesce) => fanout.pace(topic, coalesce),
+        renew: (topic) => fanout.renew(topic),
         onError,
       },
       { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },

@@ -1,4 +1,5 @@
 /** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
+import { finiteRefusal } from '../log/finite-names.js'
 import type { Appended, EventLog, Following, LogDelta, Replacement } from '../log/log.js'
 import {
   checkEvent,
@@ -177,6 +178,7 @@ export class Publisher {
   async publishOne(event: CheckedEvent): Promise<Receipt> {
     this.#lifecycle.requireOpen()
     requireChecked([event])
+    if (event.ephemeral && this.#finite.has(event.topic)) throw finiteRefusal(event.topic)
     const since = this.#systemTopics.clock()
     const receipt = this.#receipt(
       event,
@@ -209,6 +211,20 @@ export class Publisher {
     return { accepted: events.length, duplicates, lastId: last === 0 ? null : this.#encoder.cursor(last) }
   }
 
+  /**
+   * Refuses ephemeral events of finite topics. The log itself refuses other ones.
+   * @throws HubError `finite-topic`, with the `index` of the event
+   */
+  #refuseFinite(events: readonly CheckedEvent[]): void {
+    if (this.#finite.size === 0) return
+    for (const [index, { ephemeral, topic }] of events.entries()) {
+      if (!ephemeral || !this.#finite.has(topic)) continue
+      const refusal = finiteRefusal(topic)
+      refusal.index = index
+      throw refusal
+    }
+  }
+
   async #appendOne(event: CheckedEvent, since: number | undefined): Promise<Appended> {
     try {
       const [appended] = requireOutcomes(await this.#log.append([event]), 1)
@@ -237,6 +253,7 @@ export class Publisher {
     this.#lifecycle.requireOpen()
     requireChecked(events)
     const since = this.#systemTopics.clock()
+    this.#refuseFinite(events)
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#append(kept, events, since) : []
     let next = 0

@@ -107,8 +107,7 @@ export class Streams {
     if (selection.presence) await presence.follow()
     const { epoch } = log.view
     const start = await this.#locate(selection, request, cursor)
-    const end = selection.isSingleTopic ? await this.#endOf(selection.topics[0]!) : undefined
-    if (end !== undefined && start.sequence >= end && !start.gap) start.hasEnded = true
+    if (selection.isSingleTopic && !start.gap) start.hasEnded = await this.#hasEnded(selection.topics[0]!, start)
     // a log that has been replaced meanwhile has other sequences
     return log.view.epoch === epoch ? start : this.locate(selection, request, cursor)
   }
@@ -123,10 +122,13 @@ export class Streams {
     return locate(log, fanout.head, selection, { ...request, lastEventId })
   }
 
-  /** Returns the sequence of the event that has ended a finite topic. */
-  async #endOf(topic: string): Promise<number | undefined> {
+  /** Whether a stream would begin behind the end of its topic. */
+  async #hasEnded(topic: string, { sequence }: Start): Promise<boolean> {
     const { finite } = this.#source
-    return finite.has(topic) ? finite.endOf(topic) : undefined
+    // the subscriber of a topic that was removed after its end has read exactly up to the end
+    if (!finite.has(topic)) return finite.removedEndOf(topic) === sequence
+    const end = await finite.endOf(topic)
+    return end !== undefined && sequence >= end
   }
 
   /** As `waitFor` of `cluster/log-wait.ts`. */

@@ -35,13 +35,18 @@ export class FiniteNames {
     if (this.#names.size === 0) return undefined
     const index = events.findIndex(({ topic }) => this.#names.has(topic))
     if (index < 0) return undefined
-    const refusal = new HubError(
-      'finite-topic',
-      `${quote(events[index]!.topic)} is a finite topic. Append to it at /streams/${events[index]!.topic.replaceAll('.', '/')}, or publish to another topic.`,
-    )
+    const refusal = finiteRefusal(events[index]!.topic)
     refusal.index = index
     return refusal
   }
+}
+
+/** Returns the refusal of an event that is published to a finite topic. */
+export function finiteRefusal(topic: string): HubError {
+  return new HubError(
+    'finite-topic',
+    `${quote(topic)} is a finite topic. Append to it at /streams/${topic.replaceAll('.', '/')}, or publish to another topic.`,
+  )
 }
 
 /** Returns the refusal of a conditional append. */

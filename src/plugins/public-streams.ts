@@ -2,6 +2,7 @@
 import type { Hub } from '../hub/hub.js'
 import { Run, type RunStatus } from '../hub/finite/run.js'
 import { HubError } from '../model/hub-error.js'
+import { isMediaType, normalize } from '../model/media-type.js'
 import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
 import { parseDuration } from '../model/units.js'
@@ -88,7 +89,7 @@ export function createPublicStreams(hub: Hub, onError: (err: unknown, message: s
       const { topic: state, created } = await finite.create(
         topic,
         {
-          contentType,
+          contentType: isMediaType(contentType) ? normalize(contentType) : contentType,
           ttl: timeOf('ttl', options.ttl),
           expiresAt: expiresAt === undefined ? undefined : dateOf(expiresAt),
           coalesce: timeOf('coalesce', options.coalesce),

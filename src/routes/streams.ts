@@ -10,7 +10,7 @@ import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.
 import { addCommonHeaders, refusalHeaders } from './streams/answer-headers.js'
 import { answerAppend } from './streams/append.js'
 import { takeBodies } from './streams/body.js'
-import { answerCancel } from './streams/cancel.js'
+import { answerCancel, requireCanceller } from './streams/cancel.js'
 import { requireState, type StreamsContext, type StreamSettings } from './streams/context.js'
 import { answerCreation } from './streams/create.js'
 import { answerRead, answerWithState } from './streams/read.js'
@@ -61,11 +61,12 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
   app.put(PATH, limited, (request, reply) => answerCreation(app, context, topicOf(app, request), request, reply))
 
   // a request that cancels needs no grant if the bearer has created the topic
-  const isPublisherOrCancels = (request: FastifyRequest) => {
-    if (cancelledPath(app, request) === undefined) isPublisher(request)
-    else requirePrincipal(request)
+  const requireWriter = async (request: FastifyRequest): Promise<void> => {
+    const cancelled = cancelledPath(app, request)
+    if (cancelled === undefined) isPublisher(request)
+    else await requireCanceller(context, topicOfPath(cancelled), request)
   }
-  const onRequest = [app.authenticate, check(isPublisherOrCancels), ...app.limitPublishing]
+  const onRequest = [app.authenticate, requireWriter, ...app.limitPublishing]
   app.post(
     PATH,
     { ...limited, onRequest, schema: { ...schema, response: { 200: CancelledStream } } },

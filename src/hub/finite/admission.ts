@@ -150,8 +150,12 @@ export class Admission {
   #requireSize(messages: Request['messages']): void {
     if (messages.length === 0) return
     const sizes = messages.map(bytesOf)
-    const largest = Math.max(...sizes)
-    const added = sizes.reduce((sum, size) => sum + size, 0)
+    let largest = 0
+    let added = 0
+    for (const size of sizes) {
+      largest = Math.max(largest, size)
+      added += size
+    }
     const { message, topic, left } = this.#limits
     if (largest > message)
       throw this.#refusal('event-too-large', `A message has ${largest} bytes; at most ${message} are allowed.`)

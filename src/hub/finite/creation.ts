@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
 import { HubError } from '../../model/hub-error.js'
+import { isMediaType, MAX_MEDIA_TYPE } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
 import type { Request } from './admission.js'
 import type { Entry } from './entry.js'
@@ -178,8 +179,8 @@ function requireSame(entry: Entry, asked: string, end: EndStatus | undefined): F
 
 /** @throws HubError `invalid-stream` */
 function requireConfig({ contentType, ttl, expiresAt, coalesce, fork }: WantedConfig): void {
-  if (contentType !== undefined && (typeof contentType !== 'string' || contentType === '' || contentType.length > 255))
-    throw invalid(`The content type is a string of 1 to 255 characters, not ${quote(contentType)}.`)
+  if (contentType !== undefined && !isMediaType(contentType))
+    throw invalid(`The content type has 1 to ${MAX_MEDIA_TYPE} printable ASCII characters, not ${quote(contentType)}.`)
   requireTime('ttl', ttl)
   requireTime('expiresAt', expiresAt)
   requireTime('coalesce', coalesce)

@@ -71,6 +71,8 @@ export interface AppendRequest {
   contentType?: string | undefined
   /** From now on the topic ends with `error` after so many milliseconds without an append. */
   lease?: number | undefined
+  /** The incarnation that the topic must have; `undefined`: any. */
+  incarnation?: string | undefined
 }
 
 export interface AppendAnswer {

@@ -9,6 +9,8 @@ import { HubError } from '../../model/hub-error.js'
 import { quote } from '../../model/quote.js'
 import { Selection } from '../../model/selection.js'
 import { requireTopic } from '../../model/topic.js'
+import { END_TYPE } from '../../model/end-type.js'
+import { LRUCache } from 'lru-cache'
 import type { Lifecycle } from '../lifecycle.js'
 import type { TypedTopics } from '../typed-topics/typed-topics.js'
 import type { Request } from './admission.js'
@@ -30,6 +32,9 @@ import { Lifetimes } from './lifetimes.js'
 import { readMessages, segmentsOf } from './messages.js'
 import { Removal } from './removal.js'
 import { TopicWriter } from './topic-writer.js'
+
+/** How many removed topics are remembered, and for how long in milliseconds: subscribers of their end reconnect. */
+const REMOVED = { max: 10_000, ttl: 600_000 }
 
 export interface FiniteOptions {
   /** The maximum size of a message, in bytes. */
@@ -55,6 +60,8 @@ export interface FiniteSource {
   typedTopics: TypedTopics | undefined
   /** Paces the live streams of a topic: see `FiniteConfig.coalesce`. */
   pace: (topic: string, coalesce: number | undefined) => void
+  /** Lets the live streams of a topic go on, which has been created again. */
+  renew: (topic: string) => void
   onError: (err: unknown, message: string) => void
 }
 
@@ -63,6 +70,8 @@ export class HubFiniteTopics implements FiniteTopics {
   readonly #options: FiniteOptions
   readonly #entries = new Map<string, Entry>()
   readonly #writers = new WeakMap<Entry, TopicWriter>()
+  /** The sequence of the end of each topic that ended a short time ago, also if the topic was removed. */
+  readonly #ends = new LRUCache<string, number>(REMOVED)
   /** The forks of each topic. */
   readonly #forks = new Map<string, Set<string>>()
   readonly #lifetimes: Lifetimes
@@ -121,6 +130,7 @@ export class HubFiniteTopics implements FiniteTopics {
     for (const event of events) {
       const entry = this.#entries.get(event.topic)
       if (!entry || event.sequence <= entry.record.base) continue
+      if (event.type === END_TYPE) this.#ends.set(event.topic, event.sequence)
       this.#bytes -= entry.bytes
       entry.apply(event)
       this.#bytes += entry.bytes
@@ -134,6 +144,11 @@ export class HubFiniteTopics implements FiniteTopics {
       entry.lookAt = 0
       entry.changed()
     }
+  }
+
+  /** Whether the hub has stopped. */
+  get isStopped(): boolean {
+    return this.#isStopped
   }
 
   /** The number of finite topics. */
@@ -180,10 +195,15 @@ export class HubFiniteTopics implements FiniteTopics {
     return fold && fold.status !== 'open' ? fold.newest : undefined
   }
 
+  /** Returns the sequence of the event that has ended a topic which was removed a short time ago. */
+  removedEndOf(topic: string): number | undefined {
+    return this.#ends.get(topic)
+  }
+
   async append(topic: string, request: AppendRequest): Promise<AppendAnswer> {
     this.#source.lifecycle.requireOpen()
     this.#requireTyped(topic, request.messages)
-    const entry = await this.#require(topic)
+    const entry = await this.#require(topic, request.incarnation)
     const answer = await this.#writer(entry).append(request)
     const isAlive = request.messages.length === 0 && request.end === undefined && answer.topic.status === 'open'
     if (isAlive) await this.#lifetimes.renew(entry, request.lease)
@@ -210,9 +230,9 @@ export class HubFiniteTopics implements FiniteTopics {
     }
   }
 
-  async cancel(topic: string): Promise<FiniteTopic> {
+  async cancel(topic: string, incarnation?: string): Promise<FiniteTopic> {
     this.#source.lifecycle.requireOpen()
-    return this.#end(await this.#require(topic), 'cancelled')
+    return this.#end(await this.#require(topic, incarnation), 'cancelled')
   }
 
   async delete(topic: string): Promise<void> {
@@ -270,6 +290,8 @@ export class HubFiniteTopics implements FiniteTopics {
       return
     }
     if (known) this.#forget(known)
+    this.#ends.delete(topic)
+    this.#source.renew(topic)
     const entry = new Entry(topic, value)
     this.#entries.set(topic, entry)
     this.#bytes += entry.bytes
@@ -337,10 +359,13 @@ export class HubFiniteTopics implements FiniteTopics {
     return record.epoch === this.#source.log.view.epoch && !(record.deleted && !this.#forks.has(topic))
   }
 
-  /** @throws FiniteTopicError `stream-not-found`, `stream-gone` */
-  async #require(topic: string): Promise<Entry> {
+  /**
+   * @param incarnation the incarnation that the topic must have; `undefined`: any
+   * @throws FiniteTopicError `stream-not-found`, `stream-gone`
+   */
+  async #require(topic: string, incarnation?: string): Promise<Entry> {
     const entry = await this.#find(topic)
-    if (!entry) throw notFound(topic)
+    if (!entry || (incarnation !== undefined && entry.record.incarnation !== incarnation)) throw notFound(topic)
     requireWritable(entry)
     return entry
   }

@@ -122,13 +122,16 @@ export class Lifetimes {
     else entry.lookAt = Math.min(expiry, lease, now + LOOK)
   }
 
-  #expiryOf({ record, fold, seen }: Entry): number {
+  #expiryOf(entry: Entry): number {
+    const { record, fold, seen } = entry
     const { ttl, expiresAt, createdAt, touch } = record
     const written = Math.max(createdAt, fold!.time)
     if (fold!.status === 'expired') return -Infinity // its end is an event, but no sign of life
     if (expiresAt !== undefined) return expiresAt
-    if (ttl === undefined) return written + this.#ttl
-    return Math.max(written, touch?.time ?? 0, seen) + ttl * this.#patience
+    const alive = Math.max(written, touch?.time ?? 0, seen)
+    if (ttl !== undefined) return alive + ttl * this.#patience
+    // a writer that renews its lease is alive, also if it has had nothing to say for a long time
+    return (this.#leaseEndOf(entry) < Infinity ? alive : written) + this.#ttl
   }
 
   /** Returns when the lease of the writer ends; `Infinity`: there is none. */

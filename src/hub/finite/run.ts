@@ -1,8 +1,9 @@
 /** A finite topic as the code that writes it sees it: appends, pipes a source into the topic, and learns of its end. */
 import { HubError } from '../../model/hub-error.js'
 import { encodeData } from '../../model/json.js'
+import { isJson, isText } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
-import type { FiniteTopic, Message } from './finite-topic.js'
+import type { AppendAnswer, AppendRequest, FiniteTopic, Message } from './finite-topic.js'
 import type { HubFiniteTopics } from './finite-topics.js'
 import { readSource } from './source.js'
 
@@ -19,14 +20,19 @@ export class Run {
   readonly contentType: string
   readonly #finite: HubFiniteTopics
   readonly #aborting = new AbortController()
+  /** Aborted when this run ends the topic: the sources of its pipes are stopped. */
+  readonly #closing = new AbortController()
+  /** A topic that was created again under the same name is another one. */
+  readonly #incarnation: string
   #status: RunStatus
   /** Whether this run has ended the topic itself. */
   #isClosing = false
   #renewal: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
 
-  private constructor(finite: HubFiniteTopics, { topic, contentType, status }: FiniteTopic) {
+  private constructor(finite: HubFiniteTopics, { topic, contentType, status, incarnation }: FiniteTopic) {
     this.#finite = finite
+    this.#incarnation = incarnation
     this.topic = topic
     this.contentType = contentType
     this.#status = status
@@ -66,7 +72,7 @@ export class Run {
    * @param message of JSON any value, of other content types a string or bytes
    */
   async append(message: unknown): Promise<void> {
-    await this.#finite.append(this.topic, { messages: [this.#message(message)] })
+    await this.#append({ messages: [this.#message(message)] })
   }
 
   /**
@@ -76,8 +82,8 @@ export class Run {
    * @throws the error of the source; HubError if an append fails
    */
   async pipe(source: unknown): Promise<RunStatus> {
-    const chunks = readSource(source, this.signal)
-    const decoder = this.contentType.startsWith('text/') ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined
+    const chunks = readSource(source, AbortSignal.any([this.signal, this.#closing.signal]))
+    const decoder = this.#isText ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined
     const pending = new Set<Promise<void>>()
     let failure: { err: unknown } | undefined
     const append = (message: unknown): void => {
@@ -111,8 +117,9 @@ export class Run {
   /** Ends the topic. A topic that has ended stays as it is. */
   async close(status: 'done' | 'error' = 'done'): Promise<RunStatus> {
     this.#isClosing = true
+    this.#closing.abort()
     try {
-      const { topic } = await this.#finite.append(this.topic, { messages: [], end: status })
+      const { topic } = await this.#append({ messages: [], end: status })
       this.#changed(topic.status)
     } catch (err) {
       if (!isGone(err)) {
@@ -126,11 +133,20 @@ export class Run {
 
   /** Cancels the topic, as anybody else does. */
   async cancel(): Promise<void> {
-    const { status } = await this.#finite.cancel(this.topic)
+    const { status } = await this.#finite.cancel(this.topic, this.#incarnation)
     this.#changed(status)
   }
 
+  #append(request: AppendRequest): Promise<AppendAnswer> {
+    return this.#finite.append(this.topic, { ...request, incarnation: this.#incarnation })
+  }
+
+  get #isText(): boolean {
+    return isText(this.contentType) && !isJson(this.contentType)
+  }
+
   async #piped(failure: { err: unknown } | undefined): Promise<RunStatus> {
+    if (this.signal.aborted && this.#status === 'open') throw this.signal.reason // the hub has closed
     if (this.signal.aborted) return this.#status
     if (!failure) return this.close()
     if (isOver(failure.err)) {
@@ -142,14 +158,14 @@ export class Run {
   }
 
   #message(message: unknown): Message {
-    if (this.contentType === 'application/json') return { kind: 'json', payload: encodeData(message) }
+    if (isJson(this.contentType)) return { kind: 'json', payload: encodeData(message) }
     if (typeof message === 'string') {
       if (!message.isWellFormed())
         throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot encode.')
-      if (this.contentType.startsWith('text/')) return { kind: 'text', payload: message }
+      if (this.#isText) return { kind: 'text', payload: message }
       return { kind: 'bytes', payload: Buffer.from(message).toString('base64') }
     }
-    if (message instanceof Uint8Array) return bytesOf(message, this.contentType)
+    if (message instanceof Uint8Array) return bytesOf(message, this.#isText)
     throw new HubError(
       'invalid-event',
       `A message of the content type ${quote(this.contentType)} is a string or a Uint8Array, not ${quote(message)}. Create the topic with contentType: 'application/json' for other values.`,
@@ -162,6 +178,8 @@ export class Run {
     if (status === 'open') return
     this.#unwatch?.()
     clearInterval(this.#renewal)
+    if (status === undefined && this.#finite.isStopped)
+      return this.#aborting.abort(new HubError('hub-closed', 'The hub has closed: the topic stays open.'))
     if (this.#status === 'open') this.#status = 'cancelled'
     if (this.#isClosing || this.signal.aborted) return
     this.#aborting.abort(
@@ -171,9 +189,9 @@ export class Run {
 
   /** Holds the lease of the writer while this process runs. */
   async #hold(lease: number, onError: (err: unknown) => void): Promise<void> {
-    await this.#finite.append(this.topic, { messages: [], lease })
+    await this.#append({ messages: [], lease })
     const renew = (): void =>
-      void this.#finite.append(this.topic, { messages: [] }).catch((err: unknown) => {
+      void this.#append({ messages: [] }).catch((err: unknown) => {
         if (!isGone(err) && !isOver(err)) onError(err)
       })
     this.#renewal = setInterval(renew, Math.max(1, lease / RENEWALS)).unref()
@@ -181,9 +199,9 @@ export class Run {
 }
 
 /** Returns bytes as a message: as text, if the content type is text and the bytes are UTF-8. */
-function bytesOf(bytes: Uint8Array, contentType: string): Message {
+function bytesOf(bytes: Uint8Array, isText: boolean): Message {
   const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (contentType.startsWith('text/')) {
+  if (isText) {
     const text = payload.toString()
     if (Buffer.from(text).equals(payload)) return { kind: 'text', payload: text }
   }

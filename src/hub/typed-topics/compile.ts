@@ -12,6 +12,9 @@ const MAX_PATH = 500
 /** The minimum length of a payload whose check has a time limit, in characters. */
 const LONG = 4_096
 
+/** The fault of a schema whose references lead back to it. */
+const ENDLESS = 'it refers to itself for the same value, so a check would never end'
+
 /** A compiled schema. */
 export interface Compiled {
   /** Returns the faults of a value; an empty array if it fits. */
@@ -28,6 +31,7 @@ export function createCompiler(): (schema: JsonSchema) => Compiled {
     strictTuples: false,
     strictRequired: false,
     allowMatchingProperties: true,
+    multipleOfPrecision: 9, // decimals such as 0.07 are no exact multiples of 0.01 in binary
     ownProperties: true, // otherwise `toString` would fulfil `required`
     logger: false,
   })
@@ -47,12 +51,28 @@ export function createCompiler(): (schema: JsonSchema) => Compiled {
     try {
       check = ajv.compile(schema)
     } catch (err) {
-      throw new Error((err as Error).message.replace(/^strict mode: /, ''), { cause: err })
+      const words = err instanceof RangeError ? ENDLESS : (err as Error).message.replace(/^strict mode: /, '')
+      throw new Error(words, { cause: err })
     }
+    requireEnd(check)
     const isRisky = hasRisk(schema)
     return {
       faultsOf: (value) => (check(value) ? [] : describeFaults(check.errors ?? [])),
       mayTakeLong: (length) => isRisky || length > LONG,
+    }
+  }
+}
+
+/**
+ * Checks that a schema does not refer to itself without going into a part of the value, which would never end.
+ * @throws Error in words
+ */
+function requireEnd(check: ValidateFunction): void {
+  for (const value of [null, true, 0, '', [], {}]) {
+    try {
+      check(value)
+    } catch (err) {
+      throw new Error(ENDLESS, { cause: err })
     }
   }
 }

@@ -76,7 +76,7 @@ export const hub: Operations = {
     answers: {
       200: {
         description: 'The package fanfare-client as one module.',
-        content: { 'text/javascript': { schema: Type.String() } },
+        content: { 'application/javascript': { schema: Type.String() } },
       },
     },
   },

@@ -6,7 +6,7 @@ import { quote } from '../../model/quote.js'
 import { inviteBody } from '../../server/expect-continue.js'
 import { readBody, tooLarge } from '../../server/body-timeout.js'
 import { header } from './request-headers.js'
-import { isJson, isLines } from './media-type.js'
+import { isJson, isLines } from '../../model/media-type.js'
 
 /** The maximum size of bodies, as multiples of the maximum size of a message. Larger ones are uploaded as they come. */
 const JSON_BODY = 4

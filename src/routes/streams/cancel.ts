@@ -15,7 +15,7 @@ export async function answerCancel(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  if (!isGranted(requirePrincipal(request), 'publish', topic)) await requireCreator(context, topic, request)
+  await requireCanceller(context, topic, request)
   await requireState(context, topic)
   const state = await context.finite.cancel(topic)
   const { subject } = requirePrincipal(request)
@@ -24,8 +24,16 @@ export async function answerCancel(
   return reply.headers(stateHeaders(state)).send(body)
 }
 
-/** @throws Problem `not-granted`, `missing-token` for any other bearer, whether or not the topic exists */
-async function requireCreator({ finite }: StreamsContext, topic: string, request: FastifyRequest): Promise<void> {
+/**
+ * Checks that the bearer may cancel a topic.
+ * @throws Problem `not-granted`, `missing-token` for any other bearer, whether or not the topic exists
+ */
+export async function requireCanceller(
+  { finite }: StreamsContext,
+  topic: EventTopic,
+  request: FastifyRequest,
+): Promise<void> {
+  if (isGranted(requirePrincipal(request), 'publish', topic)) return
   const { subject } = requirePrincipal(request)
   const state = subject === undefined ? undefined : await finite.get(topic)
   if (state === undefined || state.createdBy !== requirePrincipal(request).subject)

@@ -4,7 +4,7 @@ import type { Hub } from '../../hub/hub.js'
 import { quote } from '../../model/quote.js'
 import type { Settings } from '../../settings.js'
 import type { StreamLimits } from '../subscribe/connection-limits.js'
-import { essenceOf } from './media-type.js'
+import { essenceOf } from '../../model/media-type.js'
 import type { SharedPages } from './shared-pages.js'
 import type { SharedWaits } from './shared-waits.js'
 

@@ -8,7 +8,7 @@ import { requirePrincipal } from '../../plugins/auth.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
-import { DEFAULT_MEDIA_TYPE, essenceOf } from './media-type.js'
+import { DEFAULT_MEDIA_TYPE, essenceOf } from '../../model/media-type.js'
 import { messagesOf } from './messages.js'
 import { parseOffset } from './offset.js'
 import {

@@ -1,7 +1,7 @@
 /** Encodes the messages of a finite topic as Server-Sent Events (Durable Streams, 5.8). */
 import type { MessagePage } from '../../hub/finite/finite-topic.js'
 import { Chunk } from '../../wire/chunk.js'
-import { isJson, isText } from './media-type.js'
+import { isJson, isText } from '../../model/media-type.js'
 import { completeLength, joinMessages } from './messages.js'
 import { printOffset } from './offset.js'
 

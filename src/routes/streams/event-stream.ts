@@ -10,7 +10,7 @@ import { commonHeaders } from './answer-headers.js'
 import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
 import { openRead, type WaitingRead } from './live-read.js'
-import { isText } from './media-type.js'
+import { isText } from '../../model/media-type.js'
 
 /**
  * About how long an event stream lasts, in milliseconds: the protocol recommends 60 s (10.2). The time is drawn at

@@ -7,7 +7,7 @@ import { encodeData, tooDeep } from '../../model/json.js'
 import { payloadBytes } from '../../model/payload.js'
 import { withoutMark } from '../../plugins/bodies.js'
 import { parseJson } from '../../server/body-json.js'
-import { isJson, isText } from './media-type.js'
+import { isJson, isText } from '../../model/media-type.js'
 
 /**
  * Returns the messages of a body: the values of JSON (Durable Streams, 9.1.2), or the bytes, in parts of at most

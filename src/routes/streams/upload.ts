@@ -19,7 +19,7 @@ import { isBlank, readLines, type Line } from '../upload/lines.js'
 import { requireGrant } from './access.js'
 import { refusalHeaders, stateHeaders } from './answer-headers.js'
 import { endedRefusal, requireMediaType, type StreamsContext } from './context.js'
-import { isJson, isLines, isText } from './media-type.js'
+import { isJson, isLines, isText } from '../../model/media-type.js'
 import { completeLength, jsonMessage, messagesOf } from './messages.js'
 
 /** How many times within its time a lease is renewed at most. */

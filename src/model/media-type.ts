@@ -5,6 +5,11 @@ export const MAX_MEDIA_TYPE = 200
 /** The content type of a finite topic that is created without one (RFC 9110, 8.3). */
 export const DEFAULT_MEDIA_TYPE = 'application/octet-stream'
 
+/** Whether a value can be a content type: it is sent as a header. */
+export function isMediaType(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_MEDIA_TYPE && /^[\x20-\x7e]+$/.test(value)
+}
+
 /** Returns the type and subtype of a content type in lower case, without its parameters. */
 export function essenceOf(contentType: string): string {
   return contentType.split(';', 1)[0]!.trim().toLowerCase()
