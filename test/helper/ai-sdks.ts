@@ -38,7 +38,7 @@ export function installSdks(): string | undefined {
   if (existsSync(shared)) return modules
   const folder = mkdtempSync(`${shared}-`)
   writeFileSync(join(folder, 'package.json'), '{}')
-  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error']
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--fetch-retries=0']
   const { status } = spawnSync('npm', ['install', ...options, ...packages], {
     cwd: folder,
     env: { ...env, NODE_OPTIONS: '' }, // without the module loader of the test runner

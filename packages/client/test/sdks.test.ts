@@ -32,7 +32,7 @@ const bare = { ...env, NODE_OPTIONS: '' }
 /** Returns the path of a Node.js for the packages; `undefined`: there is none. */
 function findNode(): string | undefined {
   if (Number.parseInt(versions.node) >= NEEDED) return execPath
-  const npx = ['-y', 'node@24', '--print', 'process.execPath']
+  const npx = ['-y', '--fetch-retries=0', 'node@24', '--print', 'process.execPath']
   const { status, stdout } = spawnSync('npx', npx, { env: bare, encoding: 'utf8', timeout: FETCH_LIMIT })
   return status === 0 ? stdout.trim() : undefined
 }
