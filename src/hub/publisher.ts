@@ -1,6 +1,12 @@
 /** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
-import { finiteRefusal } from '../log/finite-names.js'
-import type { Appended, EventLog, Following, LogDelta, Replacement } from '../log/log.js'
+import {
+  finiteRefusal,
+  type Appended,
+  type EventLog,
+  type Following,
+  type LogDelta,
+  type Replacement,
+} from '../log/log.js'
 import {
   checkEvent,
   checkEvents,

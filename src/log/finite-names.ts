@@ -2,7 +2,7 @@
 import type { NewEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
-import { FINITE_PREFIX, type Expected, type RecordChange } from './log.js'
+import { FINITE_PREFIX, finiteRefusal, type Expected, type RecordChange } from './log.js'
 
 export class FiniteNames {
   readonly #names = new Set<string>()
@@ -39,14 +39,6 @@ export class FiniteNames {
     refusal.index = index
     return refusal
   }
-}
-
-/** Returns the refusal of an event that is published to a finite topic. */
-export function finiteRefusal(topic: string): HubError {
-  return new HubError(
-    'finite-topic',
-    `${quote(topic)} is a finite topic. Append to it at /streams/${topic.replaceAll('.', '/')}, or publish to another topic.`,
-  )
 }
 
 /** Returns the refusal of a conditional append. */

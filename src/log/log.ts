@@ -384,6 +384,14 @@ export function tooManyTopics({ topic }: NewEvent, index: number, limit: number)
   return refusal
 }
 
+/** Returns the refusal of an event that is published to a finite topic. */
+export function finiteRefusal(topic: string): HubError {
+  return new HubError(
+    'finite-topic',
+    `${quote(topic)} is a finite topic. Append to it at /streams/${topic.replaceAll('.', '/')}, or publish to another topic.`,
+  )
+}
+
 /** The maximum length of a record key, in bytes of UTF-8. */
 const MAX_KEY = 1_024
 

@@ -16,7 +16,6 @@ export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): Fast
     return503OnClosing: false,
     bodyLimit: 1, // requests have no body
     requestTimeout: TIMEOUT,
-    connectionTimeout: 2 * TIMEOUT,
     http: { headersTimeout: TIMEOUT, connectionsCheckingInterval: TIMEOUT / 3 },
   })
   server.addHook('onRequest', async (_request, reply) => void reply.headers(NO_STORE))

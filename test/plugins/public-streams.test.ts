@@ -42,6 +42,55 @@ await t.test('a run appends and ends', async (t) => {
   await t.rejects(run.append('more'), { code: 'stream-closed' })
 })
 
+await t.test('a run does not write into a topic that was created again', async (t) => {
+  const { app, streams } = await open(t)
+  const stale = await streams.create('a')
+  await app.fanfareHub.finite.delete('a')
+  const run = await streams.create('a')
+  await run.append('new')
+  await t.rejects(stale.append('stale'), { code: 'stream-not-found' })
+  t.equal(await stale.close('error'), 'cancelled')
+  await t.rejects(stale.cancel(), { code: 'stream-not-found' })
+  t.strictSame(await read(app, 'a'), ['new', 'open'])
+})
+
+await t.test('closing a run stops the source of its pipe', async (t) => {
+  const { streams } = await open(t)
+  const run = await streams.create('a')
+  let isCancelled = false
+  const source = new ReadableStream({
+    pull: () => new Promise(() => undefined),
+    cancel: () => void (isCancelled = true),
+  })
+  const piped = run.pipe(source)
+  await run.close()
+  t.equal(await piped, 'done')
+  t.ok(isCancelled)
+})
+
+await t.test('a hub that closes leaves the topic open, and stops the source', async (t) => {
+  const { app, streams } = await open(t)
+  const run = await streams.create('a')
+  const piped = run.pipe(new ReadableStream({ pull: () => new Promise(() => undefined) }))
+  const refused = t.rejects(piped, { code: 'hub-closed' })
+  await app.close()
+  await refused
+  t.equal(run.status, 'open')
+})
+
+await t.test('the content type is read as over HTTP', async (t) => {
+  const { app, streams } = await open(t)
+  const json = await streams.create('json', { contentType: 'Application/JSON; charset=utf-8' })
+  t.equal(json.contentType, 'application/json; charset=utf-8')
+  await json.append({ a: 1 })
+  t.strictSame(await read(app, 'json'), [{ a: 1 }, 'open'])
+  const text = await streams.create('text', { contentType: 'Text/Plain' })
+  await text.append('é')
+  t.strictSame(await read(app, 'text'), ['é', 'open'])
+  for (const contentType of ['', 'text/plain\r\nx: y', 'text/☃', 'x'.repeat(201)])
+    await t.rejects(streams.create('bad', { contentType }), { code: 'invalid-stream' })
+})
+
 await t.test('messages fit the content type', async (t) => {
   const { app, streams } = await open(t)
   const json = await streams.create('json', { contentType: 'application/json' })

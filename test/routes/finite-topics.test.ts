@@ -24,6 +24,25 @@ await t.test('a reconnect behind the end is answered with 204', async (t) => {
   t.equal(two.statusCode, 200)
 })
 
+await t.test('a reconnect behind the end of a topic that was removed is answered with 204', async (t) => {
+  const { app, send } = await openApp(t)
+  const { finite } = app.fanfareHub
+  await finite.create('a', { contentType: 'text/plain' }, { messages: [{ kind: 'text', payload: 'x' }] })
+  await finite.delete('a')
+  const end = app.fanfareHub.cursor(2)
+  const behind = await send({ url: '/topics/a/events', headers: { ...EVENT_STREAM, 'last-event-id': end } })
+  t.equal(behind.statusCode, 204)
+  const first = await send({ method: 'HEAD', url: '/topics/a/events?from=start', headers: EVENT_STREAM })
+  t.equal(first.statusCode, 200, 'a subscriber that has not read the end gets a stream')
+  await finite.create('a', { contentType: 'text/plain' })
+  const again = await send({
+    method: 'HEAD',
+    url: '/topics/a/events',
+    headers: { ...EVENT_STREAM, 'last-event-id': end },
+  })
+  t.equal(again.statusCode, 200, 'the topic was created again')
+})
+
 await t.test('history includes the end', async (t) => {
   const { app, send } = await openApp(t)
   const { finite } = app.fanfareHub
@@ -43,6 +62,19 @@ await t.test('publishing to a finite topic and purging it are refused', async (t
   await app.fanfareHub.finite.create('a.b', { contentType: 'text/plain' })
   const one = await send({ method: 'POST', url: '/topics/a.b/events', payload: { data: 1 } })
   t.match(isProblem(t, one, 409, 'finite-topic').detail, /\/streams\/a\/b/)
+  const ephemeral = { data: 1, ephemeral: true }
+  isProblem(t, await send({ method: 'POST', url: '/topics/a.b/events', payload: ephemeral }), 409, 'finite-topic')
+  const mixed = await send({
+    method: 'POST',
+    url: '/events',
+    payload: {
+      events: [
+        { topic: 'b', data: 1 },
+        { topic: 'a.b', ...ephemeral },
+      ],
+    },
+  })
+  t.match(isProblem(t, mixed, 409, 'finite-topic').errors, [{ path: '/events/1' }])
   const events = [
     { topic: 'b', data: 1 },
     { topic: 'a.b', data: 1 },

@@ -1,4 +1,6 @@
 /** The routes of finite topics. The conformance suite (test/e2e/durable-streams.test.ts) tests the protocol itself. */
+import { once } from 'node:events'
+import http from 'node:http'
 import t from 'tap'
 import { isProblem, listen, openApp } from './open-app.js'
 import { token } from '../helper/token.js'
@@ -127,6 +129,30 @@ await t.test('a stream is cancelled by a publisher or by its creator', async (t)
   isProblem(t, late, 409, 'cancelled')
   t.match(late.headers, { 'stream-closed': 'true', 'stream-next-offset': /^\d{16}$/ })
   t.equal((await send({ url: '/streams/runs/1' })).headers['fanfare-status'], 'cancelled')
+})
+
+await t.test('who may not cancel is refused before the body', async (t) => {
+  const { app } = await openApp(t)
+  const { port } = new URL(await listen(app))
+  for (const [authorization, status] of [
+    ['', 401],
+    [`Bearer ${token({ sub: 'other', publish: ['else'] })}`, 403],
+  ] as const) {
+    const request = http.request({ port, method: 'POST', path: '/streams/a/cancel' })
+    if (authorization !== '') request.setHeader('authorization', authorization)
+    request.setHeader('content-length', 1_000_000)
+    request.on('error', () => undefined).flushHeaders() // the body never comes
+    const [answer] = (await once(request, 'response')) as [http.IncomingMessage]
+    t.equal(answer.statusCode, status)
+    request.destroy()
+  }
+})
+
+await t.test('an array of very many messages is appended', async (t) => {
+  const { send } = await openApp(t)
+  await send({ method: 'PUT', url: '/streams/a', headers: json })
+  const payload = JSON.stringify(Array.from({ length: 150_000 }, () => 0))
+  t.equal((await send({ method: 'POST', url: '/streams/a', headers: json, payload })).statusCode, 204)
 })
 
 await t.test('a stream that has ended stays as it is when it is cancelled', async (t) => {

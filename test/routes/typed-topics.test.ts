@@ -54,6 +54,13 @@ await t.test('a publish over HTTP is refused with the path of each fault, and st
   t.equal((await app.hub.topic('orders.1')).events, 2, 'the first event, and the first line')
 })
 
+await t.test('a decimal is a multiple of a decimal', async (t) => {
+  const { send } = await openApp(t, { schemas: schemaFile(t, { prices: { multipleOf: 0.01 } }) })
+  const post = (data: number) => send({ method: 'POST', url: '/topics/prices/events', payload: { data } })
+  for (const data of [0.07, 1.13, 12, 1_000_000.01]) t.equal((await post(data)).statusCode, 201, `${data}`)
+  isProblem(t, await post(0.075), 400, 'schema-mismatch')
+})
+
 await t.test('a message of a finite topic is refused with the path of each fault, and stores nothing', async (t) => {
   const { send } = await openApp(t, { schemas: schemaFile(t, SCHEMAS) })
   const ask = (method: 'PUT' | 'POST' | 'GET', url: string, payload?: unknown, type = 'application/json') =>

@@ -19,6 +19,7 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
         'application/json': { schema: History },
       },
     },
+    204: { description: 'The last id is behind the end of a finite topic: nothing follows, and an EventSource stops.' },
   },
   problems: [
     'invalid-pattern',

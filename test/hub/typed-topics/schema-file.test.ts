@@ -29,6 +29,16 @@ const FAULTS: [what: string, content: unknown, sentence: RegExp][] = [
     { orders: { type: 'strin' } },
     /^the schema of "orders" is invalid: \/type must be equal to one of the allowed values\.$/,
   ],
+  [
+    'a schema that refers to itself',
+    { orders: { $ref: '#' } },
+    /^the schema of "orders" is invalid: it refers to itself .+\.$/,
+  ],
+  [
+    'a definition that refers to itself',
+    { $defs: { a: { allOf: [{ $ref: '#/$defs/a' }] } }, orders: { $ref: '#/$defs/a' } },
+    /^the schema of "orders" is invalid: it refers to itself .+\.$/,
+  ],
   ['a bad expression', { orders: { type: 'string', pattern: '(' } }, /^the schema of "orders" is invalid: .+\.$/],
   [
     'a remote reference',
