@@ -1,14 +1,13 @@
 /** nginx on ports of the loopback interface: with the configuration of the cluster, or with a plain one. */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findOrInstall } from './apt.js'
 import { poll } from './deadline.js'
 import { freePort } from './free-port.js'
+import { accepts, endServer } from './server-program.js'
 
 const INSTALL = 'apt-get install nginx'
 const CONFIGURATION = new URL('../../deploy/nginx-cluster.conf', import.meta.url)
@@ -92,7 +91,7 @@ async function launch(t: Test, write: (folder: string, port: number) => string):
   let output = ''
   child.stderr.setEncoding('utf8').on('data', (part: string) => (output += part))
   t.teardown(async () => {
-    await kill(child)
+    await endServer(child)
     rmSync(folder, { recursive: true, force: true })
   })
   await poll(
@@ -106,25 +105,5 @@ async function launch(t: Test, write: (folder: string, port: number) => string):
     url: `http://127.0.0.1:${port}`,
     port,
     accessLog: () => readFileSync(join(folder, 'access.log'), 'utf8'),
-  }
-}
-
-/** SIGTERM ends its workers too, which SIGKILL would leave. */
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  await exited
-}
-
-async function accepts(port: number): Promise<true | undefined> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return undefined
-  } finally {
-    socket.destroy()
   }
 }

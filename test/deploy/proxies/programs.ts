@@ -1,13 +1,12 @@
 /** The proxies of deploy/, each with the file that ships: only ports, paths and the address of the hub are others. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { connect } from 'node:net'
 import type { Test } from 'tap'
 import { findOrInstall } from '../../helper/apt.js'
 import { poll } from '../../helper/deadline.js'
 import { freePort } from '../../helper/free-port.js'
+import { accepts, endServer } from '../../helper/server-program.js'
 import { readText } from '../files.js'
 import type { Certificate } from './certificate.js'
 
@@ -200,7 +199,7 @@ export async function startProxy(
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part: string) => (output = (output + part).slice(-10_000)))
-  t.teardown(() => end(child))
+  t.teardown(() => endServer(child))
   const isUp = async () => {
     if (child.exitCode !== null) throw new Error(`${program.name} has ended: ${output}`)
     return accepts(port)
@@ -223,24 +222,4 @@ export async function startProxy(
 /** The process ids of the children of a process, on Linux. */
 function children({ pid }: ChildProcess): string[] {
   return readFileSync(`/proc/${pid!}/task/${pid!}/children`, 'utf8').split(' ').filter(Boolean)
-}
-
-/** Ends a proxy with its workers, also those that wait for their streams. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  await exited
-}
-
-async function accepts(port: number): Promise<true | undefined> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return undefined
-  } finally {
-    socket.destroy()
-  }
 }
