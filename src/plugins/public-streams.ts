@@ -2,7 +2,6 @@
 import type { Hub } from '../hub/hub.js'
 import { Run, type RunStatus } from '../hub/finite/run.js'
 import { HubError } from '../model/hub-error.js'
-import { isMediaType, normalize } from '../model/media-type.js'
 import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
 import { parseDuration } from '../model/units.js'
@@ -34,7 +33,7 @@ export interface StreamRun {
   readonly contentType: string
   /** `open`, or how the topic has ended. */
   readonly status: RunStatus
-  /** Is aborted when somebody else has ended the topic: it was cancelled or deleted, or has expired. */
+  /** Is aborted when the topic has ended, but not by this run: it was cancelled or deleted, or has expired. */
   readonly signal: AbortSignal
   /**
    * Appends one message. Resolves when it is durable. Appends that do not wait for each other keep their order.
@@ -45,7 +44,7 @@ export interface StreamRun {
   append(message: unknown): Promise<void>
   /**
    * Appends everything that a source yields, and ends the topic: with `done`, or with `error` if the source fails. If
-   * somebody else ends the topic, the source is stopped.
+   * the topic ends otherwise, the source is stopped.
    * @param source a `ReadableStream`, a `Readable` of Node, or an async iterable
    * @returns how the topic has ended
    * @throws the error of the source; HubError as `append`
@@ -89,7 +88,7 @@ export function createPublicStreams(hub: Hub, onError: (err: unknown, message: s
       const { topic: state, created } = await finite.create(
         topic,
         {
-          contentType: isMediaType(contentType) ? normalize(contentType) : contentType,
+          contentType,
           ttl: timeOf('ttl', options.ttl),
           expiresAt: expiresAt === undefined ? undefined : dateOf(expiresAt),
           coalesce: timeOf('coalesce', options.coalesce),

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
 import { HubError } from '../../model/hub-error.js'
-import { isMediaType, MAX_MEDIA_TYPE } from '../../model/media-type.js'
+import { isMediaType, MAX_MEDIA_TYPE, normalize } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
 import type { Request } from './admission.js'
 import type { Entry } from './entry.js'
@@ -49,10 +49,12 @@ export class Creation {
   /** As `FiniteTopics.create`. */
   async create(
     topic: string,
-    config: WantedConfig,
+    wanted: WantedConfig,
     options: CreateOptions,
   ): Promise<{ topic: FiniteTopic; created: boolean }> {
-    requireConfig(config)
+    requireConfig(wanted)
+    const { contentType } = wanted
+    const config = { ...wanted, contentType: contentType && normalize(contentType) }
     this.#requireTtl(config)
     const asked = printConfig(config)
     for (;;) {

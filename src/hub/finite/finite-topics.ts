@@ -2,15 +2,14 @@
  * The finite topics of the hub. The log is the only truth: a record for each topic, and its events. This process knows
  * all records, and reads the events of a topic when it is used.
  */
-import type { EventLog, RecordChange } from '../../log/log.js'
-import { FINITE_PREFIX } from '../../log/log.js'
+import { LRUCache } from 'lru-cache'
+import { FINITE_PREFIX, type EventLog, type RecordChange } from '../../log/log.js'
+import { END_TYPE } from '../../model/end-type.js'
 import type { StoredEvent } from '../../model/event.js'
 import { HubError } from '../../model/hub-error.js'
 import { quote } from '../../model/quote.js'
 import { Selection } from '../../model/selection.js'
 import { requireTopic } from '../../model/topic.js'
-import { END_TYPE } from '../../model/end-type.js'
-import { LRUCache } from 'lru-cache'
 import type { Lifecycle } from '../lifecycle.js'
 import type { TypedTopics } from '../typed-topics/typed-topics.js'
 import type { Request } from './admission.js'

@@ -15,7 +15,7 @@ export async function answerCancel(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  await requireCanceller(context, topic, request)
+  await requireCanceller(context, topic, request) // again: the token may have ended while the body came
   await requireState(context, topic)
   const state = await context.finite.cancel(topic)
   const { subject } = requirePrincipal(request)

@@ -5,7 +5,7 @@ import type { Producer } from '../../hub/finite/finite-topic.js'
 import { quote } from '../../model/quote.js'
 import { parseDuration } from '../../model/units.js'
 import { Compile, Type } from '../../schemas/typebox.js'
-import { DEFAULT_MEDIA_TYPE, isMediaType, MAX_MEDIA_TYPE, normalize } from '../../model/media-type.js'
+import { DEFAULT_MEDIA_TYPE, isMediaType, MAX_MEDIA_TYPE } from '../../model/media-type.js'
 
 /** The maximum length of `Producer-Id` and `Stream-Seq`, in characters. */
 const MAX_NAME = 256
@@ -52,7 +52,7 @@ export function readEnd(headers: Headers): 'done' | 'error' | undefined {
 export function readMediaType(headers: Headers, isFork: boolean): string | undefined {
   const type = headers['content-type']
   if (type === undefined) return isFork ? undefined : DEFAULT_MEDIA_TYPE
-  if (isMediaType(type)) return normalize(type)
+  if (isMediaType(type)) return type
   throw new Problem(
     'invalid-stream',
     `The header "Content-Type" must have at most ${MAX_MEDIA_TYPE} printable ASCII characters.`,
