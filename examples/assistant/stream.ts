@@ -19,7 +19,7 @@ export async function createStream(hub: Hub, path: string, first: unknown, signa
 
 /**
  * Appends what a source yields, and ends the stream. A request that gets no answer is repeated with the same number
- * (`Producer-Seq`), so that the hub stores its message once. If somebody cancels the stream, the source is stopped.
+ * (`Producer-Seq`), so that the hub stores its message once. If the stream is cancelled, the source is stopped.
  * @throws HubError
  */
 export async function writeStream(

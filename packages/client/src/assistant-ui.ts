@@ -38,7 +38,7 @@ export interface ResumableStreamStore {
   read(streamId: string, cursor: string, signal: AbortSignal): AsyncIterable<ResumableStreamEntry>
   status(streamId: string): Promise<'streaming' | 'done' | 'error' | 'missing'>
   delete(streamId: string): Promise<void>
-  /** Ends a stream whoever writes it: the producer's next `append` fails, and readers end. For a stop button. */
+  /** Ends a stream of any producer: the producer's next `append` fails, and readers end. For a stop button. */
   cancel(streamId: string): Promise<void>
 }
 

@@ -33,7 +33,7 @@ export interface StreamDurability<Chunk> {
   close: () => Promise<void>
   /** Resolves with what is stored now. */
   snapshot: () => Promise<StoredChunk<Chunk>[]>
-  /** Stops the run whoever produces it: the producer's next `append` fails, and readers end. For a stop button. */
+  /** Stops the run of any producer: the producer's next `append` fails, and readers end. For a stop button. */
   cancel: () => Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /**
- * A finite topic: a topic that somebody creates, appends to, and ends, such as the answer of a model or the output of a
- * job. It is kept whole until it expires. `/streams/{path}` speaks the Durable Streams protocol for it.
+ * A finite topic: a topic that a publisher creates, appends to, and ends, such as the answer of a model or the output
+ * of a job. It is kept whole until it expires. `/streams/{path}` speaks the Durable Streams protocol for it.
  */
 import type { NewEvent } from '../../model/event.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'

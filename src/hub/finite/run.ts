@@ -62,7 +62,7 @@ export class Run {
     return this.#status
   }
 
-  /** Is aborted when somebody else has ended the topic: it was cancelled or deleted, or has expired. */
+  /** Is aborted when the topic has ended, but not by this run: it was cancelled or deleted, or has expired. */
   get signal(): AbortSignal {
     return this.#aborting.signal
   }
@@ -77,7 +77,7 @@ export class Run {
 
   /**
    * Appends everything that a source yields, and ends the topic: with `done`, or with `error` if the source fails. If
-   * somebody else ends the topic, the source is stopped.
+   * the topic ends otherwise, the source is stopped.
    * @returns how the topic has ended
    * @throws the error of the source; HubError if an append fails
    */
