@@ -11,6 +11,7 @@ import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
 import { openRead, type WaitingRead } from './live-read.js'
 import { isText } from '../../model/media-type.js'
+import { kOpenStream } from '../../plugins/event-stream.js'
 
 /**
  * About how long an event stream lasts, in milliseconds: the protocol recommends 60 s (10.2). The time is drawn at
@@ -35,7 +36,7 @@ export async function answerWithEvents(
 ): Promise<FastifyReply> {
   const read = await openRead(context, request)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
-  const sink = reply.fanfareStream({ ...commonHeaders(reply), ...HEADERS, ...encoding })
+  const sink = reply[kOpenStream]({ ...commonHeaders(reply), ...HEADERS, ...encoding })
   if (sink) void new MessageStream(context, { read, sink, state, after, cursor }).run(request)
   else read.close()
   return reply

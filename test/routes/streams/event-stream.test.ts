@@ -1,6 +1,7 @@
 /** Event streams of finite topics, on sockets. */
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { anyTopic, token } from '../../helper/token.js'
 import { poll } from '../../helper/deadline.js'
 import { controlsOf, dataOf, openStreams } from './open-streams.js'
@@ -107,7 +108,7 @@ await t.test('live reads end within a second of the revocation of their token', 
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
   const polled = call('GET', 'a?offset=now&live=long-poll', { token: bearer })
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
   const began = monotonicNow()
@@ -128,7 +129,7 @@ await t.test('live reads count as streams', async (t) => {
   await create('a', 'text/plain')
   const bearer = token({ subscribe: ['**'], sub: 'u1' })
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   t.equal(connections.size, 1)
   for (const live of ['sse', 'long-poll']) {
     const answer = await fetch(`${url}a?offset=now&live=${live}`, { headers: { authorization: `Bearer ${bearer}` } })
@@ -166,10 +167,10 @@ await t.test('a hub that stops ends live reads cleanly', async (t) => {
   const stream = await events(t, 'a?offset=-1&live=sse')
   const polled = call('GET', 'a?offset=now&live=long-poll')
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   await stream.closed
   t.match(await polled, { status: 204 })
   t.equal((await polled).headers.get('connection'), 'close')
@@ -182,7 +183,7 @@ await t.test('a subscriber that does not read is ended, and is sent the rest lat
   const slow = await events(t, 'a?offset=-1&live=sse')
   await slow.until(() => controlsOf(slow).length === 1)
   slow.pause()
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   const part = 'x'.repeat(60_000)
   const COUNT = 250 // more than the buffers of both sockets hold
   for (let n = 0; n < COUNT; n += 10) {
