@@ -57,7 +57,7 @@ await t.test('a start behind the end is known', async (t) => {
   const { finite } = hub
   await finite.create('a', TEXT, { ...say('1'), end: 'done' })
   const { Selection } = await import('../../../src/model/selection.js')
-  const start = (request: object, ...patterns: string[]) => hub.locate(new Selection(patterns), request)
+  const start = (request: object, ...patterns: string[]) => hub.streams.locate(new Selection(patterns), request)
   t.match(await start({ lastEventId: hub.cursor(2) }, 'a'), { hasEnded: true })
   t.match(await start({}, 'a'), { hasEnded: true })
   t.notOk((await start({ lastEventId: hub.cursor(1) }, 'a')).hasEnded)
