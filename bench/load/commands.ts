@@ -1,4 +1,6 @@
 /** The commands of a load process, and their results. */
+import { writeAnswer, type AnswerPlan, type WrittenAnswer } from './answer-writer.js'
+import { Audience, type AnswerReceived, type AudiencePlan } from './answer-readers.js'
 import type { Appends, AppendsDone, AppendsPlan } from './appends.js'
 import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
@@ -8,6 +10,7 @@ import { Subscribers, type Connected, type Received, type SubscribePlan } from '
 const groups = new Map<string, Subscribers>()
 let publishers: Publishers | undefined
 let appends: Appends | undefined
+let audience: Audience | undefined
 
 export const commands = {
   /** Opens the streams of a group of subscribers. */
@@ -66,6 +69,35 @@ export const commands = {
   publishBatches(plan: BatchesPlan): Promise<number> {
     return publishBatches(plan)
   },
+
+  /** Prepares the readers of answers. */
+  async gatherAudience(plan: AudiencePlan): Promise<void> {
+    audience = new Audience(plan)
+  },
+
+  /** Opens a stream of each reader. */
+  openAnswer({ path }: { path: string }): Promise<void> {
+    return audienceOf().open(path)
+  },
+
+  writeAnswer(plan: AnswerPlan): Promise<WrittenAnswer> {
+    return writeAnswer(plan)
+  },
+
+  /** Waits for the end of the answer, and compares it with what was written. */
+  compareAnswer({ text }: WrittenAnswer): Promise<AnswerReceived> {
+    return audienceOf().compare(text)
+  },
+
+  /** Forgets the latencies of the answers so far. */
+  async clearAnswers(): Promise<void> {
+    audienceOf().clear()
+  },
+
+  /** Returns the latencies of all answers since `clearAnswers`. */
+  async answerLatency(): Promise<Audience['latency']> {
+    return audienceOf().latency
+  },
 }
 
 export type Commands = typeof commands
@@ -75,4 +107,9 @@ function groupOf(name: string): Subscribers {
   const group = groups.get(name)
   if (!group) throw new Error(`there is no group ${name}`)
   return group
+}
+
+function audienceOf(): Audience {
+  if (!audience) throw new Error('there are no readers of answers')
+  return audience
 }

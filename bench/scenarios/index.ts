@@ -1,4 +1,5 @@
 /** Every scenario, in the order of the runs. */
+import { answers } from './answers.js'
 import { append } from './append.js'
 import { connectStorm } from './connect-storm.js'
 import { fanoutFlood } from './fanout-flood.js'
@@ -19,6 +20,7 @@ export const scenarios: Scenario[] = [
   firstMinute,
   fanoutFlood,
   manyTopics,
+  answers,
   append,
   publish,
   ndjson,
