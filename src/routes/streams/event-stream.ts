@@ -6,6 +6,7 @@ import { monotonicNow } from '../../model/clock.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 import { Chunk } from '../../wire/chunk.js'
 import type { Sink, SinkListener } from '../../wire/sink.js'
+import { closeBlock, drawRetry } from '../../wire/sse.js'
 import { commonHeaders } from './answer-headers.js'
 import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
@@ -83,12 +84,20 @@ class MessageStream implements SinkListener {
       while (!this.#read.isEnded && monotonicNow() < this.#until) await this.#step()
     } catch (err) {
       // the next request of the subscriber gets the reason
-      if (!(err instanceof HubError && GONE.has(err.code)))
+      if (!(err instanceof HubError && GONE.has(err.code))) {
         request.log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
+        this.#read.end('busy')
+      }
     } finally {
       this.#read.close()
-      this.#sink.end(Chunk.NOTHING)
+      this.#sink.end(this.#lastBlock)
     }
+  }
+
+  /** Why the hub ends the stream. Clients of the protocol skip the block. */
+  get #lastBlock(): Chunk {
+    const { reason } = this.#read
+    return reason === undefined ? Chunk.NOTHING : closeBlock(reason, drawRetry(reason === 'busy'))
   }
 
   /** As `SinkListener.drained`. */
