@@ -16,16 +16,19 @@ import { answerCreation } from './streams/create.js'
 import { answerRead, answerWithState } from './streams/read.js'
 import { SharedPages } from './streams/shared-pages.js'
 import { SharedWaits } from './streams/shared-waits.js'
+import { TailFeeds } from './streams/tail-feeds.js'
 
 const PATH = `${STREAMS}/*`
 
 const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
   const { finite } = app.fanfareHub
+  const pages = new SharedPages(finite)
   const context: StreamsContext = {
     hub: app.fanfareHub,
     finite,
-    pages: new SharedPages(finite),
+    pages,
     waits: new SharedWaits(finite),
+    tails: new TailFeeds(finite, pages, settings.heartbeat),
     settings,
   }
   app.addHook('onSend', addCommonHeaders)
