@@ -3,13 +3,16 @@ import { writeAnswer, type AnswerPlan, type WrittenAnswer } from './answer-write
 import { Audience, type AnswerReceived, type AudiencePlan } from './answer-readers.js'
 import type { Appends, AppendsDone, AppendsPlan } from './appends.js'
 import { publishBatches, type BatchesPlan } from './batches.js'
+import { Http2Subscribers, type Http2Plan } from './http2-subscribers.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
+import { appendToStreams, type StreamAppendsPlan } from './stream-appends.js'
 import { Subscribers, type Connected, type Received, type SubscribePlan } from './subscribers.js'
 
 const groups = new Map<string, Subscribers>()
 let publishers: Publishers | undefined
 let appends: Appends | undefined
+let http2Subscribers: Http2Subscribers | undefined
 let audience: Audience | undefined
 
 export const commands = {
@@ -40,6 +43,17 @@ export const commands = {
     return groupOf(group).receive(expected, quiet)
   },
 
+  /** Opens streams over HTTP/2. */
+  openHttp2(plan: Http2Plan): Promise<void> {
+    http2Subscribers = new Http2Subscribers(plan)
+    return http2Subscribers.connect()
+  },
+
+  /** Returns the number of ended streams over HTTP/2. */
+  async closedHttp2(): Promise<number> {
+    return http2Subscribers?.closed ?? 0
+  },
+
   async connectPublishers(plan: PublisherPlan): Promise<void> {
     publishers?.close()
     publishers = new Publishers(plan)
@@ -68,6 +82,10 @@ export const commands = {
 
   publishBatches(plan: BatchesPlan): Promise<number> {
     return publishBatches(plan)
+  },
+
+  appendToStreams(plan: StreamAppendsPlan): Promise<number> {
+    return appendToStreams(plan)
   },
 
   /** Prepares the readers of answers. */

@@ -11,6 +11,7 @@ import { ndjson } from './ndjson.js'
 import { processes } from './processes.js'
 import { publish } from './publish.js'
 import { resumeStorm } from './resume-storm.js'
+import { streamAppends } from './stream-appends.js'
 import type { Scenario } from './scenario.js'
 import { stalled } from './stalled.js'
 import { startUp } from './start-up.js'
@@ -24,6 +25,7 @@ export const scenarios: Scenario[] = [
   append,
   publish,
   ndjson,
+  streamAppends,
   startUp,
   resumeStorm,
   connectStorm,

@@ -36,7 +36,7 @@ class FakeTopic {
     const tail = this.#messages.length
     const { status, incarnation } = this
     const topic = { topic: 'a', contentType: 'text/plain', incarnation, status, tail } as FiniteTopic
-    return { topic, messages, next: tail, isUpToDate: true } as MessagePage
+    return { topic, messages, next: tail, isUpToDate: true } as unknown as MessagePage
   }
 
   async wait(_topic: string, after: number, signal: AbortSignal): Promise<void> {
