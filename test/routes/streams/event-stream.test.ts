@@ -2,6 +2,7 @@
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
 import { hubOf } from '../../../src/plugins/hub.js'
+import { HubError } from '../../../src/model/hub-error.js'
 import { anyTopic, token } from '../../helper/token.js'
 import { poll } from '../../helper/deadline.js'
 import { controlsOf, dataOf, openStreams } from './open-streams.js'
@@ -144,6 +145,42 @@ await t.test('live reads count as streams', async (t) => {
     () => 'the live read did not end',
   )
   t.equal(connections.ofSubject('u1'), 0)
+})
+
+await t.test('a temporary refusal does not stop an EventSource', async (t) => {
+  const { app, create, events, call } = await openStreams(t, { maxConnections: 1 })
+  await create('a', 'text/plain')
+  const refused = async (what: string) => {
+    const stream = await events(t, 'a?offset=-1&live=sse')
+    await stream.closed
+    t.match(stream, { status: 200, all: [{ type: 'fanfare.close', data: /^{"reason":"busy","retry":\d+}$/ }] }, what)
+    t.match(stream.headers, { 'content-type': /^text\/event-stream/, 'x-content-type-options': 'nosniff' })
+    t.ok(stream.retries[0]! >= 5_000, 'the browser waits')
+    const { status, headers } = await call('GET', 'a?offset=-1&live=sse') // accepts anything
+    t.equal(status, 503, what)
+    t.ok(headers.get('retry-after'), 'a client of the protocol gets its answer')
+  }
+  const open = await events(t, 'a?offset=-1&live=sse')
+  await refused('too many streams')
+  open.destroy()
+  const { finite } = hubOf(app)
+  const get = finite.get.bind(finite)
+  finite.get = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await refused('the log is away')
+  finite.get = get
+  await hubOf(app).drain(0)
+  await refused('the hub stops')
+  t.equal((await call('GET', 'none?offset=-1&live=sse', { headers: { accept: 'text/event-stream' } })).status, 404)
+})
+
+await t.test('a stream that fails tells an EventSource when to try again', async (t) => {
+  const { create, events, finite } = await openStreams(t, { heartbeat: 100 })
+  await create('a', 'text/plain')
+  const stream = await events(t, 'a?offset=-1&live=sse')
+  await stream.until(() => controlsOf(stream).length === 1)
+  finite.read = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await stream.closed
+  t.match(stream.all.at(-1), { type: 'fanfare.close', data: /"busy"/ })
 })
 
 await t.test('a ticket opens an event stream only', async (t) => {
