@@ -54,6 +54,8 @@ export interface HubOptions extends ReaperOptions {
   streamTtl?: number
   /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
   maxStreamSize?: number
+  /** The maximum number of topics, which limits new finite topics; default: no limit. */
+  maxTopics?: number
   /** The longest time to live of a finite topic, in milliseconds, if the log cannot keep events longer. */
   longestStreamTtl?: number
   /** The part of the log that all finite topics may take, in bytes; default: no limit. */
@@ -124,6 +126,7 @@ export class Hub {
       streamTtl = STREAM_TTL,
       maxStreamSize = MAX_STREAM_SIZE,
       streamRoom = Infinity,
+      maxTopics = Infinity,
       longestStreamTtl = Infinity,
       onError = ignore,
       ...rest
@@ -173,7 +176,14 @@ export class Hub {
         renew: (topic) => fanout.renew(topic),
         onError,
       },
-      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
+      {
+        maxEventSize,
+        ttl: streamTtl,
+        maxSize: maxStreamSize,
+        room: streamRoom,
+        maxTopics,
+        longestTtl: longestStreamTtl,
+      },
     ))
     fanout.endOf = (topic) => finite.knownEndOf(topic)
     fanout.paceOf = (topic) => finite.coalesceOf(topic)

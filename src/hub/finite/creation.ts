@@ -34,7 +34,7 @@ export interface CreationSource extends ForkSource {
   load: (entry: Entry) => Promise<void>
   catchUp: () => Promise<void>
   append: (entry: Entry, request: Request) => Promise<unknown>
-  requireRoom: () => void
+  requireRoom: (topic: string) => void
   /** The longest time to live, in milliseconds. */
   longestTtl: number
   lifetimes: Lifetimes
@@ -63,7 +63,7 @@ export class Creation {
       const existing = await this.#existing(topic)
       if (existing) return { topic: requireSame(existing, asked, options.end), created: false }
       const { log, requireRoom } = this.#source
-      requireRoom()
+      requireRoom(topic)
       if ((await log.topic(topic))?.events)
         throw new FiniteTopicError(
           'stream-exists',

@@ -110,7 +110,7 @@ export interface FiniteTopics {
    * changed.
    * @throws HubError `stream-exists` if there is another one, also a deleted one with forks; `stream-not-found`,
    *   `fork-source-gone`, `content-type-mismatch` or `invalid-offset` for a fork; `invalid-stream` for a configuration;
-   *   `streams-full`, `stream-too-large`, `event-too-large`
+   *   `streams-full`, `too-many-topics`, `stream-too-large`, `event-too-large`
    */
   create(
     topic: string,
