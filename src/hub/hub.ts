@@ -20,7 +20,7 @@ import type { KnownNode } from './cluster/node-reports.js'
 import { SharedAllowances } from './cluster/shared-allowances.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
-import { Connections } from './connections.js'
+import { Connections, type Connection } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
@@ -32,7 +32,7 @@ import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
 import type { Start, StartRequest } from './start.js'
-import type { StreamInfo } from './stream-info.js'
+import type { ConnectionChange, StreamInfo } from './stream-info.js'
 import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
@@ -54,6 +54,8 @@ export interface HubOptions extends ReaperOptions {
   streamTtl?: number
   /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
   maxStreamSize?: number
+  /** The maximum number of topics, which limits new finite topics; default: no limit. */
+  maxTopics?: number
   /** The longest time to live of a finite topic, in milliseconds, if the log cannot keep events longer. */
   longestStreamTtl?: number
   /** The part of the log that all finite topics may take, in bytes; default: no limit. */
@@ -124,6 +126,7 @@ export class Hub {
       streamTtl = STREAM_TTL,
       maxStreamSize = MAX_STREAM_SIZE,
       streamRoom = Infinity,
+      maxTopics = Infinity,
       longestStreamTtl = Infinity,
       onError = ignore,
       ...rest
@@ -173,7 +176,14 @@ export class Hub {
         renew: (topic) => fanout.renew(topic),
         onError,
       },
-      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
+      {
+        maxEventSize,
+        ttl: streamTtl,
+        maxSize: maxStreamSize,
+        room: streamRoom,
+        maxTopics,
+        longestTtl: longestStreamTtl,
+      },
     ))
     fanout.endOf = (topic) => finite.knownEndOf(topic)
     fanout.paceOf = (topic) => finite.coalesceOf(topic)
@@ -299,8 +309,13 @@ export class Hub {
   }
 
   /** As `Streams.describe`. */
-  describe(stream: Stream): StreamInfo {
+  describe(stream: Connection): StreamInfo {
     return this.#streams.describe(stream)
+  }
+
+  /** As `SystemTopics.changed`, for a live read. */
+  announce(read: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+    this.#neighbours.systemTopics.changed(read, change, reason)
   }
 
   /** Draws the id of a new connection. */
