@@ -44,6 +44,8 @@ export interface HubOptions extends ReaperOptions {
   streamTtl?: number
   /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
   maxStreamSize?: number
+  /** The maximum number of topics, which limits new finite topics; default: no limit. */
+  maxTopics?: number
   /** The longest time to live of a finite topic, in milliseconds, if the log cannot keep events longer. */
   longestStreamTtl?: number
   /** The part of the log that all finite topics may take, in bytes; default: no limit. */
@@ -176,7 +178,7 @@ export class Hub {
   #createFiniteTopics(options: HubOptions): HubFiniteTopics {
     const { maxEventSize, typedTopics, onError = ignore } = options
     const { streamTtl = STREAM_TTL, maxStreamSize = MAX_STREAM_SIZE } = options
-    const { streamRoom = Infinity, longestStreamTtl = Infinity } = options
+    const { streamRoom = Infinity, maxTopics = Infinity, longestStreamTtl = Infinity } = options
     const { messenger } = this
     return new HubFiniteTopics(
       {
@@ -189,7 +191,7 @@ export class Hub {
         renew: (topic) => this.#fanout.renew(topic),
         onError,
       },
-      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
+      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, maxTopics, longestTtl: longestStreamTtl },
     )
   }
 

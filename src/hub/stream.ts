@@ -3,6 +3,7 @@ import type { FairScheduler } from '../event-loop/fair-scheduler.js'
 import { readPage } from '../log/page.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Principal } from '../model/principal.js'
+import type { Selection } from '../model/selection.js'
 import { Chunk } from '../wire/chunk.js'
 import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder } from '../wire/sse.js'
@@ -118,6 +119,10 @@ export class Stream implements SinkListener, FeedStream {
 
   get feed(): Feed {
     return this.#feed
+  }
+
+  get selection(): Selection {
+    return this.#feed.selection
   }
 
   get state(): StreamState {

@@ -11,7 +11,7 @@ import { CatchUpCache } from './catch-up-cache.js'
 import type { ClusterPresence } from './cluster/cluster-presence.js'
 import { waitFor } from './cluster/log-wait.js'
 import type { Messenger } from './cluster/messenger.js'
-import type { Connections } from './connections.js'
+import type { Connection, Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
 import type { Feed } from './feed.js'
 import type { HubFigures } from './figures.js'
@@ -216,8 +216,8 @@ export class Streams {
     else this.#source.systemTopics.changed(stream, 'changed')
   }
 
-  /** Describes an open stream. */
-  describe(stream: Stream): StreamInfo {
+  /** Describes an open stream or live read. */
+  describe(stream: Connection): StreamInfo {
     const { encoder, fanout } = this.#source
     const lag = stream.lag(fanout.head)
     return describeStream(stream, encoder.cursor(fanout.head - lag), lag)

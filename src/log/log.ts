@@ -30,7 +30,8 @@ export interface Expected {
 export interface AppendOptions {
   /**
    * The append is refused unless the topic still ends with this event, so that appends to it happen one after the
-   * other. Finite topics (`FINITE_PREFIX`) take no other append.
+   * other. Finite topics (`FINITE_PREFIX`) take no other append. The maximum number of topics is not checked: the hub
+   * checks it when it creates a finite topic.
    */
   expected?: Expected | undefined
 }

@@ -15,6 +15,7 @@ export function hubOptions({
   cursorTtl,
   streamTtl,
   maxStreamSize,
+  maxTopics,
   retainBytes,
   retainAge,
   log,
@@ -28,6 +29,7 @@ export function hubOptions({
     cursorTtl,
     streamTtl,
     maxStreamSize,
+    maxTopics,
     // JetStream removes every event by its age
     longestStreamTtl: natsServersOf(log) ? retainAge : Infinity,
     streamRoom: FINITE_PART * (retainBytes || defaultRetainBytes(log)),

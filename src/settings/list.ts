@@ -97,7 +97,7 @@ export const SETTINGS = {
   maxTopics: count(
     'FANFARE_MAX_TOPICS',
     '100000',
-    'The maximum number of topics in the log. The hub refuses events for further topics with `too-many-topics`.',
+    'The maximum number of topics in the log. The hub refuses events for further topics, and further finite topics, with `too-many-topics`.',
   ),
   dedupWindow: duration(
     'FANFARE_DEDUP_WINDOW',

@@ -24,6 +24,8 @@ export interface CreateOptions {
   messages?: readonly Message[]
   end?: 'done' | 'error' | undefined
   createdBy?: string | undefined
+  /** As in `AppendRequest`. */
+  lease?: number | undefined
 }
 
 export interface CreationSource extends ForkSource {
@@ -32,7 +34,7 @@ export interface CreationSource extends ForkSource {
   load: (entry: Entry) => Promise<void>
   catchUp: () => Promise<void>
   append: (entry: Entry, request: Request) => Promise<unknown>
-  requireRoom: () => void
+  requireRoom: (topic: string) => void
   /** The longest time to live, in milliseconds. */
   longestTtl: number
   lifetimes: Lifetimes
@@ -61,7 +63,7 @@ export class Creation {
       const existing = await this.#existing(topic)
       if (existing) return { topic: requireSame(existing, asked, options.end), created: false }
       const { log, requireRoom } = this.#source
-      requireRoom()
+      requireRoom(topic)
       if ((await log.topic(topic))?.events)
         throw new FiniteTopicError(
           'stream-exists',
@@ -102,12 +104,14 @@ export class Creation {
   }): FiniteRecord {
     const { config, fork, asked, options, initial } = wanted
     const { view } = this.#source.log
+    const createdAt = wallNow()
+    const { lease } = options
     const expires = config.ttl === undefined && config.expiresAt === undefined ? fork?.inherited : config
     const record: FiniteRecord = {
       epoch: view.epoch,
       incarnation: drawIncarnation(),
       base: view.head,
-      createdAt: wallNow(),
+      createdAt,
       createdBy: options.createdBy,
       contentType: config.contentType ?? fork?.inherited.contentType ?? DEFAULT_CONTENT_TYPE,
       ttl: expires?.ttl,
@@ -116,6 +120,7 @@ export class Creation {
       fork: fork?.stored,
       asked,
       initial: initial || undefined,
+      touch: lease === undefined ? undefined : { time: createdAt, lease },
     }
     return JSON.parse(JSON.stringify(record)) as FiniteRecord // without undefined members, as it is stored
   }

@@ -52,6 +52,11 @@ export class Entry {
     return this.record.initial === true && this.fold?.newest === 0
   }
 
+  /** Whether the log has no events of the topic, as far as this process knows. */
+  get isEmpty(): boolean {
+    return this.fold ? this.fold.newest === 0 : this.bytes <= RECORD_BYTES
+  }
+
   /** The offset before the topic's own messages. */
   get start(): number {
     return this.record.fork?.offset ?? this.record.base

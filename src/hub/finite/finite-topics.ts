@@ -44,6 +44,8 @@ export interface FiniteOptions {
   maxSize: number
   /** The part of the log that all finite topics may take, in bytes. */
   room: number
+  /** The maximum number of topics in the log. */
+  maxTopics: number
   /** The longest time to live, in milliseconds. */
   longestTtl: number
 }
@@ -105,7 +107,7 @@ export class HubFiniteTopics implements FiniteTopics {
       lifetimes: this.#lifetimes,
       removal: this.#removal,
       append: (entry, request) => this.#writer(entry).append(request),
-      requireRoom: () => this.#requireRoom(),
+      requireRoom: (topic) => this.#requireRoom(topic),
       longestTtl: options.longestTtl,
     })
   }
@@ -420,9 +422,21 @@ export class HubFiniteTopics implements FiniteTopics {
     return (this.#catchingUp ??= log.catchUp().finally(() => (this.#catchingUp = undefined)))
   }
 
-  /** @throws FiniteTopicError `streams-full` */
-  #requireRoom(): void {
-    if (this.#bytes < this.#options.room) return
+  /** @throws HubError `streams-full`, `too-many-topics` */
+  #requireRoom(topic: string): void {
+    const { room, maxTopics } = this.#options
+    const { topics } = this.#source.log.view.stats()
+    if (topics + this.#entries.size >= maxTopics) {
+      // the log counts only topics with events
+      let empty = 0
+      for (const entry of this.#entries.values()) if (entry.isEmpty) empty++
+      if (topics + empty >= maxTopics)
+        throw new HubError(
+          'too-many-topics',
+          `${quote(topic)} does not exist, and the log already has ${maxTopics} topics, the maximum (FANFARE_MAX_TOPICS). Delete one, or wait until one expires.`,
+        )
+    }
+    if (this.#bytes < room) return
     throw new FiniteTopicError(
       'streams-full',
       'The finite topics have reached their share of the log. Delete some, or try again later.',

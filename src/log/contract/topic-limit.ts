@@ -26,6 +26,17 @@ export const topicLimit: readonly Case[] = [
   },
 
   {
+    name: 'do not refuse an append with a condition: a finite topic can always be appended to and ended',
+    async check(trial) {
+      const { log } = await trial.start({ topics: 1 })
+      await log.append([event('a')])
+      same(await log.append([event('b')], { expected: { topic: 'b', sequence: 0 } }), [stored(2)])
+      await rejects(log.append([event('c')]), { code: 'too-many-topics', index: 0 })
+      has(log.view.stats(), { topics: 2, events: 2 })
+    },
+  },
+
+  {
     name: 'is a limit for concurrent appends',
     async check(trial) {
       const { log } = await trial.start({ topics: 2 })

@@ -67,7 +67,7 @@ export class EventAppender {
     return (
       (expected ? this.#conflict(change, expected) : this.#state.finite.refusal(events)) ??
       this.#refusalOfIds(events) ??
-      this.#refusalOfTopics(change, events) ??
+      (expected ? undefined : this.#refusalOfTopics(change, events)) ??
       events.map((event) => this.#append(change, event, time, stored))
     )
   }

@@ -48,9 +48,9 @@ export async function answerCreation(
   const { topic: state, created } = await finite.create(
     topic,
     { contentType, ...config },
-    { messages, end, createdBy: subject },
+    { messages, end, createdBy: subject, lease },
   )
-  if (lease !== undefined && state.status === 'open') await finite.append(topic, { messages: [], lease })
+  if (!created && lease !== undefined && state.status === 'open') await finite.append(topic, { messages: [], lease })
   if (created) reply.code(201).header('location', urlOf(request))
   const { 'content-type': type } = configHeaders(state)
   return reply.headers({ 'content-type': type, ...stateHeaders(state) }).send(Buffer.alloc(0))

@@ -36,10 +36,15 @@ export async function answerWithEvents(
   reply: FastifyReply,
   { state, after, cursor }: { state: FiniteTopic; after: number; cursor: string | undefined },
 ): Promise<FastifyReply> {
-  const read = await openRead(context, request)
+  const read = await openRead(context, request, state.topic, after)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
-  const sink = reply[kOpenStream]({ ...commonHeaders(reply), ...HEADERS, ...encoding })
-  if (sink) new MessageStream(context, { read, sink, state, after, cursor, log: request.log }).begin()
+  const sink = reply[kOpenStream]({
+    ...commonHeaders(reply),
+    ...HEADERS,
+    ...encoding,
+    'fanfare-connection': read.info.id,
+  })
+  if (sink) new MessageStream(context, { read, sink, state, cursor, log: request.log }).begin()
   else read.close()
   return reply
 }
@@ -48,8 +53,6 @@ interface StreamParts {
   read: WaitingRead
   sink: Sink
   state: FiniteTopic
-  /** The offset of the subscriber. */
-  after: number
   /** The cursor of the subscriber's request. */
   cursor: string | undefined
   log: FastifyBaseLogger
@@ -58,7 +61,6 @@ interface StreamParts {
 class MessageStream implements SinkListener, TailStream {
   tail: TailFeed | undefined
   readonly #sink: Sink
-  #after: number
   #cursor: number
   /** When the stream was last written to, on the monotonic clock. */
   #lastWrite = -Infinity
@@ -69,24 +71,24 @@ class MessageStream implements SinkListener, TailStream {
   readonly #log: FastifyBaseLogger
   readonly #lifetime: NodeJS.Timeout
 
-  constructor(context: StreamsContext, { read, sink, state, after, cursor, log }: StreamParts) {
+  constructor(context: StreamsContext, { read, sink, state, cursor, log }: StreamParts) {
     const { maxConnectionAge } = context.settings
     const lifetime = LIFETIME.min + Math.random() * (LIFETIME.max - LIFETIME.min)
     this.#context = context
     this.#read = read
     this.#sink = sink
     this.#state = state
-    this.#after = after
     this.#cursor = nextCursor(cursor)
     this.#log = log
     const time = maxConnectionAge > 0 ? Math.min(maxConnectionAge, lifetime) : lifetime
-    this.#lifetime = setTimeout(() => this.#end(), time).unref()
+    this.#lifetime = setTimeout(() => this.#end(Chunk.NOTHING, 'lifetime'), time).unref()
     sink.listener = this
     read.ended.addEventListener('abort', () => this.#end(), { once: true })
   }
 
   /** Begins to send. */
   begin(): void {
+    this.#context.hub.neighbours.systemTopics.changed(this.#read, 'opened')
     if (this.#read.isEnded) this.#end()
     else void this.#catchUp()
   }
@@ -108,14 +110,15 @@ class MessageStream implements SinkListener, TailStream {
 
   /** As `TailStream.deliver`. */
   deliver(shared: SharedPage, cursor: number, now: number): boolean {
-    this.#after = shared.page.next
-    if (shared.isEnd) {
-      this.#end(shared.chunk(this.#cursor))
-      return false
-    }
-    if (cursor > this.#cursor) this.#cursor = cursor // it never goes back
+    if (cursor > this.#cursor && !shared.isEnd) this.#cursor = cursor // it never goes back
+    const chunk = shared.chunk(this.#cursor)
+    this.#read.after = shared.page.next
+    this.#read.sent(shared.page.messages.length, chunk.length)
     this.#lastWrite = now
-    return this.#sink.write(shared.chunk(this.#cursor))
+    if (shared.isEnd) this.#end(chunk, 'ended')
+    else if (this.#sink.write(chunk)) return true
+    this.#read.isWaiting = false
+    return false
   }
 
   /** As `TailStream.replaced`. */
@@ -136,13 +139,17 @@ class MessageStream implements SinkListener, TailStream {
   async #catchUp(): Promise<void> {
     const { pages, tails } = this.#context
     const { topic, incarnation } = this.#state
+    this.#read.isWaiting = false
     try {
       for (;;) {
-        const shared = await pages.read(topic, this.#after)
+        const shared = await pages.read(topic, this.#read.after)
         if (this.#isOver) return
         if (shared.page.topic.incarnation !== incarnation) return this.replaced()
         if (!this.#send(shared)) return
-        if (shared.reachesTail) return tails.join(shared, this)
+        if (shared.reachesTail) {
+          this.#read.isWaiting = true
+          return tails.join(shared, this)
+        }
       }
     } catch (err) {
       this.failed(err)
@@ -155,7 +162,7 @@ class MessageStream implements SinkListener, TailStream {
     const isQuiet = now - this.#lastWrite >= this.#context.settings.heartbeat
     if (isQuiet || shared.isEnd || shared.page.messages.length > 0)
       return this.deliver(shared, nextCursor(undefined), now)
-    this.#after = shared.page.next
+    this.#read.after = shared.page.next
     return true
   }
 
@@ -165,13 +172,17 @@ class MessageStream implements SinkListener, TailStream {
     return reason === undefined ? Chunk.NOTHING : closeBlock(reason, drawRetry(reason === 'busy'))
   }
 
-  /** Ends the stream, unless it has ended. */
-  #end(chunk = this.#lastBlock): void {
+  /**
+   * Ends the stream, unless it has ended.
+   * @param why what is announced, if the hub gives no other reason
+   */
+  #end(chunk = this.#lastBlock, why: 'ended' | 'lifetime' | 'gone' = 'gone'): void {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#lifetime)
     this.tail?.delete(this)
     this.#sink.end(chunk)
     this.#read.close()
+    this.#context.hub.neighbours.systemTopics.changed(this.#read, 'closed', this.#read.reason ?? why)
   }
 }

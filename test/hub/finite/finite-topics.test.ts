@@ -310,3 +310,19 @@ await t.test('a wait ends when the hub closes', async (t) => {
   await waiting
   t.throws(() => void finite.create('b', TEXT), { code: 'hub-closed' })
 })
+
+await t.test('the number of topics limits creations, and nothing that exists', async (t) => {
+  const { hub } = await openHub(t, { maxTopics: 3 }, { topics: 3 })
+  const { finite } = hub
+  await hub.publish('ordinary', { data: 1 })
+  await finite.create('a', TEXT)
+  await finite.create('b', TEXT, say('1'))
+  await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' }, 'also an empty topic counts')
+  t.match(await finite.create('a', TEXT), { created: false })
+  await hub.publish('another', { data: 1 }) // takes the place of the empty topic
+  await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' })
+  await finite.append('a', { ...say('1'), end: 'done' })
+  await finite.delete('b')
+  await hub.purge('another')
+  t.match(await finite.create('c', TEXT), { created: true })
+})
