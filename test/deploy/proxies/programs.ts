@@ -1,6 +1,6 @@
 /** The proxies of deploy/, each with the file that ships: only ports, paths and the address of the hub are others. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findOrInstall } from '../../helper/apt.js'
@@ -50,6 +50,8 @@ export interface Proxy {
   readonly plainPort: number
   /** Makes it read its file again. Resolves when its new processes run. */
   reload(): Promise<void>
+  /** Its output and its log files so far. */
+  logs(): string
 }
 
 const nginx: Program = {
@@ -212,6 +214,10 @@ export async function startProxy(
   return {
     port,
     plainPort,
+    logs: () => {
+      const files = readdirSync(folder).filter((name) => name.endsWith('.log'))
+      return output + files.map((name) => readFileSync(join(folder, name), 'utf8')).join('')
+    },
     async reload() {
       const before = children(child)
       program.reload(path, file, child)

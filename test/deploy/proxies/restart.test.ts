@@ -21,6 +21,7 @@ const chromium = findChromium()
 const TOPIC = 'public.news'
 const EVENTS = `/topics/${TOPIC}/events`
 const STREAM = 'text/event-stream'
+const TICKET = 'a-secret-ticket'
 
 type Host = typeof HUB_HOST | typeof APP_HOST
 
@@ -74,7 +75,7 @@ async function until(page: Page, condition: (seen: Seen) => boolean, what: strin
 async function readBusy(t: Test, { name, proxy }: Running, pem: string, host: Host) {
   const client = await Http2Client.connect(t, proxy.port, { pem, host })
   const origin = 'https://shop.example.com'
-  const path = host === APP_HOST ? '/hub/events?topic=a' : EVENTS
+  const path = host === APP_HOST ? `/hub/events?topic=a&ticket=${TICKET}` : `${EVENTS}?ticket=${TICKET}`
   const { status, headers, body } = await client.send('GET', path, { accept: STREAM, origin })
   t.equal(status, 200, name)
   t.match(headers, {
@@ -168,6 +169,7 @@ await t.test('while the only hub restarts', { skip: skipWithout(chromium), timeo
   )
   await Promise.all(running.map((one) => testRefusals(t, one, certificate.pem)))
   t.ok(new Set(await Promise.all(retries)).size > running.length, 'clients do not come at the same time')
+  for (const { name, proxy } of running) t.notOk(proxy.logs().includes(TICKET), `${name} logs no ticket`)
   await until(page, ({ closed }) => closed.includes('busy'), 'the answer of the proxy')
 
   const revived = await startHub(t, settings)
