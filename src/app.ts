@@ -12,6 +12,7 @@ import encapsulation from './plugins/encapsulation.js'
 import errorHandling from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import forwardedFor from './plugins/forwarded-for.js'
+import headerLimits from './plugins/header-limits.js'
 import hostHeader from './plugins/host-header.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
@@ -101,6 +102,7 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(errorHandling, { handleNotFound: ownsFallback })
   await scope.register(cors, settings)
   await scope.register(checks)
+  if (ownsRoot) await scope.register(headerLimits)
   if (ownsRoot) await scope.register(hostHeader)
   await scope.register(draining)
   await scope.register(slowRequests, { bodyTimeout })

@@ -15,6 +15,7 @@ import type { NativePaths } from '../server/native.js'
 import { hubOptions, type Settings } from '../settings.js'
 import { version } from '../model/version.js'
 import { watchSessions, type Http2Sessions } from '../server/http2-sessions.js'
+import { watchHandshakes } from '../server/handshakes.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 const kHub = Symbol('fanfare.hub')
@@ -70,6 +71,7 @@ export default fp<Options>(
     app.decorate(kTypedTopics, typedTopics)
     const connections = watchConnections(app, native.idleConnections)
     const sessions = watchSessions(app.server, () => hub.draining)
+    const handshakes = watchHandshakes(app.server)
     app.decorate(kHttp2Sessions, sessions)
     app.decorate(kRequestsAnswered, async (time: number) => {
       const deadline = monotonicNow() + time
@@ -80,10 +82,12 @@ export default fp<Options>(
     app.addHook('preClose', async () => {
       hub.endStreams() // an open stream would keep the server from closing
       sessions?.close()
+      handshakes?.end()
       // A connection whose last request is answered after Node has closed idle connections would also keep it open.
       closingIdle = setInterval(() => {
         closeIdle(app.server)
         connections?.end()
+        handshakes?.end() // a connection that was accepted since then
       }, CHECK_INTERVAL).unref()
     })
     app.addHook('onClose', async () => {

@@ -2,10 +2,11 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
+import { HEAD_TOO_LARGE } from './header-limits.js'
 import { NO_STORE } from './no-store.js'
 
 const CODES: Record<string, [ProblemCode, string]> = {
-  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more than 16 KiB.'],
+  HPE_HEADER_OVERFLOW: ['headers-too-large', HEAD_TOO_LARGE],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
 }
 

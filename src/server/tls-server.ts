@@ -2,6 +2,7 @@
 import type { Http2SecureServer, SecureServerOptions } from 'node:http2'
 import type { RequestTimeouts } from './body-timeout.js'
 import type { CertificatePair } from './certificate.js'
+import { WIDE_LIMITS } from './header-limits.js'
 
 /**
  * The maximum number of open requests of an HTTP/2 connection, event streams included. Chrome opens 256 at most.
@@ -22,7 +23,8 @@ export function tlsOptions(
     key,
     minVersion: 'TLSv1.2',
     handshakeTimeout: timeouts.head,
-    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
+    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: WIDE_LIMITS.bytes },
+    maxHeaderListPairs: WIDE_LIMITS.fields,
     // for HTTP/1.1, see `createServer`
     requireHostHeader: false,
   }

@@ -10,6 +10,7 @@ import {
   findResource,
   imageEnvironment,
   imageLabels,
+  MANIFESTS,
   milliseconds,
   readCompose,
   readKustomization,
@@ -191,6 +192,18 @@ await t.test('the ports agree', (t) => {
       ],
     },
   })
+  t.end()
+})
+
+await t.test('the metrics have a port of their own, to which no Service leads', (t) => {
+  for (const folder of MANIFESTS) {
+    const kind = folder === '' ? 'Deployment' : 'StatefulSet'
+    const [container] = (findResource(kind, 'fanfare', folder) as Workload).spec.template.spec.containers
+    const environment = environmentOf(container, { 'jwt-secret': SECRET, 'nats-password': PASSWORD })
+    const { metricsPort } = loadSettings({ ...image, ...environment })
+    t.ok(container.ports.some(({ name, containerPort }) => name === 'metrics' && containerPort === metricsPort))
+    t.match(findResource('Service', 'fanfare', folder), { spec: { ports: [{ targetPort: 'http' }] } })
+  }
   t.end()
 })
 

@@ -137,6 +137,13 @@ await t.test('a POST to a hub that does not listen goes to another one', { skip:
   for (let n = 0; n < 3; n++) t.equal((await post(`${nginx.url}/events`, {}, '')).status, 201)
 })
 
+await t.test('the metrics are not public', { skip: skipNginx }, async (t) => {
+  const nginx = await startNginx(t, await startServers(t, (_asked, answer) => answer.end()))
+  t.equal((await request(`${nginx.url}/status`)).status, 200)
+  for (const path of ['/metrics', '/%6detrics?x=1', '//metrics'])
+    t.equal((await request(nginx.url + path)).status, 404, path)
+})
+
 await t.test('when no hub answers', { skip: skipNginx }, async (t) => {
   const nginx = await startNginx(t, await freePorts())
   const origin = 'https://app.example.com'
@@ -169,7 +176,11 @@ await t.test('when no hub answers', { skip: skipNginx }, async (t) => {
     t.ok(times.size > 5, 'clients do not come at the same time')
   })
 
-  await t.test('a request for JSON is refused', async (t) => {
-    t.equal((await request(`${nginx.url}/status`, { headers: { accept: 'application/json' } })).status, 503)
+  await t.test('a request for anything but a stream is refused', async (t) => {
+    for (const [path, accept] of [
+      ['/events', 'application/json'],
+      ['/status', 'text/event-stream'],
+    ] as const)
+      t.equal((await request(nginx.url + path, { headers: { accept } })).status, 503)
   })
 })

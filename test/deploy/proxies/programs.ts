@@ -1,6 +1,6 @@
 /** The proxies of deploy/, each with the file that ships: only ports, paths and the address of the hub are others. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findOrInstall } from '../../helper/apt.js'
@@ -50,6 +50,8 @@ export interface Proxy {
   readonly plainPort: number
   /** Makes it read its file again. Resolves when its new processes run. */
   reload(): Promise<void>
+  /** Its output and its log files so far. */
+  logs(): string
 }
 
 const nginx: Program = {
@@ -116,14 +118,15 @@ const haproxy: Program = {
 
 /** The modules that Debian enables by itself, and those of the comment in apache.conf. */
 const MODULES = ['mpm_event', 'authz_core', 'alias', 'env', 'mime', 'reqtimeout', 'setenvif', 'socache_shmcb']
-const ENABLED = ['ssl', 'http2', 'headers', 'proxy', 'proxy_http']
+const ENABLED = ['ssl', 'http2', 'headers', 'rewrite', 'proxy', 'proxy_http']
 
 const apache: Program = {
   name: 'Apache',
   file: 'apache.conf',
   debianPackage: 'apache2',
   streams: 5, // of the 6 requests with which mod_http2 begins: a publish needs one too
-  changes: ({ port, plainPort, hub, certificate }) => [
+  changes: ({ port, plainPort, ownPort, hub, certificate }) => [
+    ['127.0.0.1:3001', `127.0.0.1:${ownPort}`], // before the address of the hub, which may begin with it
     ['*:80>', `127.0.0.1:${plainPort}>`],
     ['*:443>', `127.0.0.1:${port}>`],
     ['127.0.0.1:3000', hub],
@@ -155,9 +158,12 @@ export const PROGRAMS: readonly Program[] = [nginx, caddy, haproxy, apache]
 
 const NAMES: Record<string, string> = { 'nginx-light': 'nginx' }
 
-/** Finds a program, or installs it. */
-export function findProgram({ debianPackage }: Program): string | undefined {
-  return findOrInstall([NAMES[debianPackage] ?? debianPackage], debianPackage)
+/** Finds a program, or installs it. In CI, a missing program fails the test. */
+export function findProgram(t: Test, { debianPackage }: Program): string | undefined {
+  const path =
+    process.platform === 'linux' ? findOrInstall([NAMES[debianPackage] ?? debianPackage], debianPackage) : undefined
+  if (path === undefined && process.env['CI'] !== undefined) t.fail(`there is no ${debianPackage}`)
+  return path
 }
 
 /** Replaces each text of the file. @throws Error if the file does not have it */
@@ -208,6 +214,10 @@ export async function startProxy(
   return {
     port,
     plainPort,
+    logs: () => {
+      const files = readdirSync(folder).filter((name) => name.endsWith('.log'))
+      return output + files.map((name) => readFileSync(join(folder, name), 'utf8')).join('')
+    },
     async reload() {
       const before = children(child)
       program.reload(path, file, child)
