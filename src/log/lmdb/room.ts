@@ -6,6 +6,7 @@
 import { closeSync, fstatSync, fsync, openSync, readSync, statfs, write, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { identify, replaced } from './folder-files.js'
 import { NO_WORK, Pages, type Work } from './pages.js'
 import { DATA_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
@@ -75,10 +76,17 @@ export class Room {
   #reason = FULL
   #closed = false
 
-  /** Opens the data file of a folder whose tables are open. */
+  /**
+   * Opens the data file of a folder whose tables are open.
+   * @throws LostFolderError if the folder has another data file: its owner would lose what this process writes over
+   */
   constructor(folder: string, tables: Tables) {
     this.#folder = folder
     this.#descriptor = openSync(join(folder, DATA_FILE), 'r+')
+    if (identify(fstatSync(this.#descriptor, { bigint: true })) !== tables.files[DATA_FILE]) {
+      closeSync(this.#descriptor)
+      throw replaced(folder)
+    }
     this.#pages = new Pages(tables)
     this.look()
   }
@@ -144,12 +152,6 @@ export class Room {
   /** Flushes the file. */
   async sync(): Promise<void> {
     await fsyncFile(this.#descriptor)
-  }
-
-  /** Returns whether `file` describes the open file. */
-  isAt(file: { ino: bigint; dev: bigint } | undefined): boolean {
-    const { ino, dev } = fstatSync(this.#descriptor, { bigint: true })
-    return file?.ino === ino && file.dev === dev
   }
 
   async close(): Promise<void> {

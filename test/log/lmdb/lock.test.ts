@@ -42,6 +42,12 @@ async function refuses(t: Test, folder: string, words: RegExp): Promise<void> {
   t.match(err?.message, words)
 }
 
+/** Closes a log, and returns it. */
+async function closed(log: FileLog): Promise<FileLog> {
+  await log.close()
+  return log
+}
+
 function lockOf(folder: string): string {
   return `${folder}/${readdirSync(folder).find((name) => name.endsWith('.sock'))!}`
 }
@@ -202,6 +208,40 @@ await t.test(
     t.match(stdout, new RegExp(`^ *${process.pid} `, 'm'), stderr)
     await log.close()
     await (await again()).close()
+  },
+)
+
+await t.test(
+  'a replica whose folder was replaced by a copy takes over neither the copy nor the original',
+  async (t) => {
+    const folder = `${t.testdir({})}/log`
+    const env = { FANFARE_LOG: `file:${folder}`, FANFARE_DURABILITY: 'commit' }
+    const original = await startHub(t, env)
+    await publish(original, 'a', { data: 'original' }, anyTopic())
+    const roles: string[] = []
+    const replica = await open(t, folder, { shared: true, leaderTimeout: 500, onRole: (role) => roles.push(role) })
+    renameSync(folder, `${folder}-moved`)
+    cpSync(`${folder}-moved`, folder, { recursive: true, filter: (name) => !name.endsWith('.sock') })
+    const copied = await startHub(t, env)
+    await publish(copied, 'a', { data: 'copy' }, anyTopic())
+    await original.kill()
+    await poll(
+      async () => (/removed, moved or replaced/.test(String(replica.view.failure?.message)) ? true : undefined),
+      () => `the replica says: ${String(replica.view.failure)}`,
+    )
+    t.match(await replica.append([event('a')]).catch((err: unknown) => err), { code: 'log-unavailable' })
+    t.strictSame(roles, ['replica'])
+    await publish(copied, 'a', { data: 'copy again' }, anyTopic())
+    t.equal(await copied.stop(), 0)
+    t.equal((await FileLog.open({ folder, durability: 'commit', retention: RETENTION }).then(closed)).view.head, 3)
+    rmSync(folder, { recursive: true })
+    renameSync(`${folder}-moved`, folder)
+    await poll(
+      async () => (replica.view.failure ? undefined : true),
+      () => `the replica does not take over the original: ${String(replica.view.failure)}`,
+    )
+    t.match(await replica.append([event('a')]), [{ sequence: 2 }], 'the original has its own events only')
+    t.strictSame(roles, ['replica', 'leader'])
   },
 )
 
