@@ -192,10 +192,11 @@ export class Room {
     try {
       if (performance.now() - this.#fullAt < RETRY || this.#closed) return
       if (!this.#isFilled) this.#fillHoles()
-      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error(SHARED)
       const { bavail, bsize } = await statFileSystem(this.#folder)
       const end = Math.min(pages * this.#pages.size, this.#allocated * this.#pages.size + bavail * bsize - left)
       for (let at = this.#allocated * this.#pages.size; at < end;) {
+        // this process may have been frozen meanwhile, and another one may have taken the folder: it uses these pages
+        if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error(SHARED)
         const { bytesWritten } = await writeFile(this.#descriptor, zeroes, 0, Math.min(CHUNK, end - at), at)
         at += bytesWritten
         this.#allocated = Math.floor(at / this.#pages.size)
