@@ -167,6 +167,7 @@ export class NatsLog implements EventLog {
       timeout,
       head: () => follower.index.head,
       onStored: (sequence, head) => guard.stored(sequence, head),
+      onUnanswered: () => guard.doubt(),
       reach: (sequence) => follower.reach(sequence),
     })
     this.view = new NatsView(follower, guard)
