@@ -42,7 +42,7 @@ const hubs = await Promise.all(
 )
 await runChaos(t, story, {
   hubs,
-  groups: [{ places: hubs, limits: [1, 2, 2, 3, HUBS], freezes: [50, 400, 2_500], rest: 0 }],
+  groups: [{ places: hubs, limits: [1, 2, 2, 3, HUBS], freezes: [50, 400, 2_500] }],
   kills: KILLS,
   maxTime: MAX_TIME,
   seed: SEED,

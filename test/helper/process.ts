@@ -66,6 +66,7 @@ export async function startHub(
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))
   })
+  const closed = new Promise((resolve) => child.once('close', resolve))
   async function kill(): Promise<void> {
     child.kill('SIGKILL')
     await exited
@@ -83,7 +84,8 @@ export async function startHub(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   })
   const output = (): string => `${stdout}${stderr}` || '(no output)'
-  const ended = exited.then(({ code, signal }) => {
+  const ended = exited.then(async ({ code, signal }) => {
+    await within(closed, () => 'a process of the hub holds its output').catch(() => undefined) // its last words
     throw new Error(`the hub ended before it listened (${code ?? signal ?? 'not started'}):\n${output()}`)
   })
   ended.catch(() => undefined) // once the hub listens, its end is not an error

@@ -5,14 +5,14 @@
  * closed becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { hasFiles, LostFolderError, replaced, type FolderFiles } from './folder-files.js'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import { SameProcessIdError, StoreError } from './store-error.js'
-import { DATA_FILE, LOCK_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
 
 /** The interval between two checks that the path still leads to the folder, in milliseconds. */
@@ -27,22 +27,10 @@ const MAX_SOCKET_PATH = 103
 /** The name of a socket that `FolderLock` creates. */
 const SOCKET_NAME = /^lock-[0-9a-f]{12}\.sock$/
 
-/** The device and inode of each file of the log. */
-type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
-
-/** The error of a folder that another process has taken, or that was removed or replaced. */
-export class LostFolderError extends Error {
-  override name = 'LostFolderError'
-  /** What has happened, in words for publishers: without the path of the folder. */
-  readonly reason: string
-
-  constructor(message: string, reason: string) {
-    super(message)
-    this.reason = reason
-  }
-}
-
 type Hello = Extract<ToReplica, { kind: 'hello' }>
+
+/** The tables of a folder that is locked. */
+type LockedTables = Pick<Tables, 'files' | 'meta' | 'root'>
 
 /** The connection of a replica to the process that owns the folder. */
 export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
@@ -57,7 +45,7 @@ export class FolderLock {
   readonly #server: Server
   readonly #descriptor: number
   readonly #meta: Tables['meta']
-  readonly #identity: Identity | undefined
+  readonly #files: FolderFiles
   /** The connections of other processes. */
   readonly #connections = new Set<Socket>()
   /** Called with each connection; `undefined`: connections wait. */
@@ -69,13 +57,13 @@ export class FolderLock {
   /** Set once another process has taken the folder. This is final, since the state of this process is outdated. */
   #taken: LostFolderError | undefined
 
-  private constructor(folder: string, name: string, server: Server, descriptor: number, meta: Tables['meta']) {
+  private constructor(folder: string, name: string, server: Server, descriptor: number, tables: LockedTables) {
     this.#folder = folder
     this.#name = name
     this.#server = server
     this.#descriptor = descriptor
-    this.#meta = meta
-    this.#identity = identify(folder)
+    this.#meta = tables.meta
+    this.#files = tables.files
     server.on('connection', (connection) => {
       this.#connections.add(connection.once('close', () => this.#connections.delete(connection)))
       this.#greet(connection)
@@ -85,26 +73,26 @@ export class FolderLock {
   /**
    * Takes the lock of a folder, or connects to the process that holds it.
    * @param beforeWrite called before the name of the socket is stored
-   * @throws StoreError if no socket can be created, or the owner cannot be reached
+   * @throws StoreError if no socket can be created, or the owner cannot be reached; LostFolderError if the folder no
+   *   longer has the files of the tables
    */
-  static async take(
-    folder: string,
-    { meta, root }: Pick<Tables, 'meta' | 'root'>,
-    beforeWrite: () => void,
-  ): Promise<FolderLock | OwnerSocket> {
+  static async take(folder: string, tables: LockedTables, beforeWrite: () => void): Promise<FolderLock | OwnerSocket> {
+    const { meta, root } = tables
     const descriptor = openSync(folder, 'r')
     const socketFolder = shortPath(folder, descriptor)
     let lock: FolderLock | undefined
     const release = async () => (lock ? lock.release() : closeSync(descriptor))
     try {
       for (;;) {
+        // the path and the tables would have different owners, and both could be taken
+        if (!hasFiles(folder, tables.files)) throw replaced(folder)
         const owner = meta.get('owner') as string | undefined
         const socket = owner === undefined ? undefined : await connectTo(folder, join(socketFolder, owner))
         if (socket) {
           await release()
           return socket
         }
-        lock ??= await FolderLock.#create(folder, socketFolder, descriptor, meta)
+        lock ??= await FolderLock.#create(folder, socketFolder, descriptor, tables)
         const name = lock.#name
         beforeWrite()
         const isTaken = root.transactionSync(() => {
@@ -128,7 +116,7 @@ export class FolderLock {
     folder: string,
     socketFolder: string,
     descriptor: number,
-    meta: Tables['meta'],
+    tables: LockedTables,
   ): Promise<FolderLock> {
     const name = `lock-${randomBytes(6).toString('hex')}.sock` // as SOCKET_NAME
     if (Buffer.byteLength(join(socketFolder, name)) > MAX_SOCKET_PATH) {
@@ -136,7 +124,7 @@ export class FolderLock {
         `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
       )
     }
-    return new FolderLock(folder, name, await listen(join(socketFolder, name), folder), descriptor, meta)
+    return new FolderLock(folder, name, await listen(join(socketFolder, name), folder), descriptor, tables)
   }
 
   /**
@@ -166,13 +154,8 @@ export class FolderLock {
     if (this.#taken) return this.#taken
     if (now - this.#lookedAt < LOOK_INTERVAL) return this.#lost
     this.#lookedAt = now
-    const found = identify(this.#folder)
-    if (isSame(found, this.#identity)) this.#lost = undefined
-    else
-      this.#lost ??= new LostFolderError(
-        `The folder ${this.#folder} was removed, moved or replaced while the log was in use. Put it back, or restart the hub.`,
-        'the folder of the log was removed, moved or replaced',
-      )
+    if (hasFiles(this.#folder, this.#files)) this.#lost = undefined
+    else this.#lost ??= replaced(this.#folder)
     return this.#lost
   }
 
@@ -212,17 +195,6 @@ export class FolderLock {
 function shortPath(folder: string, descriptor: number): string {
   const through = `/proc/self/fd/${descriptor}`
   return existsSync(through) ? through : folder
-}
-
-/** Returns the identity of the files in a folder; `undefined` if one is missing. */
-function identify(folder: string): Identity | undefined {
-  const data = statSync(join(folder, DATA_FILE), { bigint: true, throwIfNoEntry: false })
-  const lock = statSync(join(folder, LOCK_FILE), { bigint: true, throwIfNoEntry: false })
-  return data && lock && { [DATA_FILE]: `${data.dev}:${data.ino}`, [LOCK_FILE]: `${lock.dev}:${lock.ino}` }
-}
-
-function isSame(one: Identity | undefined, other: Identity | undefined): boolean {
-  return one?.[DATA_FILE] === other?.[DATA_FILE] && one?.[LOCK_FILE] === other?.[LOCK_FILE]
 }
 
 /** Listens on a socket. With `exclusive`, a worker of `node:cluster` listens itself, and not its primary. */

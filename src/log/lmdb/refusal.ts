@@ -1,6 +1,6 @@
 /** The errors of requests that cannot be stored. */
 import { HubError } from '../../model/hub-error.js'
-import { LostFolderError } from './lock.js'
+import { LostFolderError } from './folder-files.js'
 import { NoRoomError } from './room.js'
 
 /** Returns the error of an append or a record that could not be stored. */

@@ -33,6 +33,8 @@ export class Replicas {
   readonly #pids = new Map<ReplicaSocket, number>()
   /** When each node without a connection was last connected, on the monotonic clock. */
   readonly #seen = new Map<string, number>()
+  /** The writes that are being performed, by node and number: see `#resultOf`. */
+  readonly #running = new Map<string, Promise<WriteResult>>()
   readonly #startedAt = performance.now()
   #isClosing = false
 
@@ -123,12 +125,22 @@ export class Replicas {
 
   #join(socket: ReplicaSocket, { node, pid, version }: Extract<ToLeader, { kind: 'join' }>): void {
     if (version !== VERSION) return socket.end() // `hello` has told the replica the version
+    this.#dropOther(node)
     this.#replicas.set(socket, node)
     this.#pids.set(socket, pid)
     const { peers, state } = this.#source
     socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
     this.beat()
     this.#tellNodes()
+  }
+
+  /** Drops the previous connection of a node: the node sends its unanswered writes again on the new one. */
+  #dropOther(node: string): void {
+    for (const [socket, other] of this.#replicas) {
+      if (other !== node) continue
+      this.#replicas.delete(socket)
+      socket.destroy()
+    }
   }
 
   /** @param isFinal whether the process is about to end */
@@ -170,7 +182,21 @@ export class Replicas {
     }
   }
 
-  async #resultOf(node: string, { number, done, since, request }: Write): Promise<WriteResult> {
+  /**
+   * Performs a write once. A replica that has lost its connection, but not its leader, sends a write again that may
+   * still be running: both requests get the result of the first.
+   */
+  #resultOf(node: string, write: Write): Promise<WriteResult> {
+    const key = `${node}/${write.number}`
+    let running = this.#running.get(key)
+    if (!running) {
+      running = this.#perform(node, write).finally(() => this.#running.delete(key))
+      this.#running.set(key, running)
+    }
+    return running
+  }
+
+  async #perform(node: string, { number, done, since, request }: Write): Promise<WriteResult> {
     const { answers, writer } = this.#source
     if (since !== undefined) {
       const answer = answers.find(node, number)

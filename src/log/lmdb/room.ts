@@ -6,6 +6,7 @@
 import { closeSync, fstatSync, fsync, openSync, readSync, statfs, write, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { identify, replaced } from './folder-files.js'
 import { NO_WORK, Pages, type Work } from './pages.js'
 import { DATA_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
@@ -75,10 +76,17 @@ export class Room {
   #reason = FULL
   #closed = false
 
-  /** Opens the data file of a folder whose tables are open. */
+  /**
+   * Opens the data file of a folder whose tables are open.
+   * @throws LostFolderError if the folder has another data file: its owner would lose what this process writes over
+   */
   constructor(folder: string, tables: Tables) {
     this.#folder = folder
     this.#descriptor = openSync(join(folder, DATA_FILE), 'r+')
+    if (identify(fstatSync(this.#descriptor, { bigint: true })) !== tables.files[DATA_FILE]) {
+      closeSync(this.#descriptor)
+      throw replaced(folder)
+    }
     this.#pages = new Pages(tables)
     this.look()
   }
@@ -146,12 +154,6 @@ export class Room {
     await fsyncFile(this.#descriptor)
   }
 
-  /** Returns whether `file` describes the open file. */
-  isAt(file: { ino: bigint; dev: bigint } | undefined): boolean {
-    const { ino, dev } = fstatSync(this.#descriptor, { bigint: true })
-    return file?.ino === ino && file.dev === dev
-  }
-
   async close(): Promise<void> {
     this.#closed = true
     await this.#extending
@@ -190,10 +192,11 @@ export class Room {
     try {
       if (performance.now() - this.#fullAt < RETRY || this.#closed) return
       if (!this.#isFilled) this.#fillHoles()
-      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error(SHARED)
       const { bavail, bsize } = await statFileSystem(this.#folder)
       const end = Math.min(pages * this.#pages.size, this.#allocated * this.#pages.size + bavail * bsize - left)
       for (let at = this.#allocated * this.#pages.size; at < end;) {
+        // this process may have been frozen meanwhile, and another one may have taken the folder: it uses these pages
+        if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error(SHARED)
         const { bytesWritten } = await writeFile(this.#descriptor, zeroes, 0, Math.min(CHUNK, end - at), at)
         at += bytesWritten
         this.#allocated = Math.floor(at / this.#pages.size)

@@ -5,6 +5,7 @@ import type { Durability } from '../durability.js'
 import { checkedValues } from './checked-values.js'
 import { Damage } from './damage.js'
 import { EventsTable } from './events-table.js'
+import { filesIn, replaced } from './folder-files.js'
 import { asStoreError, REMEDY, StoreError } from './store-error.js'
 import { entriesOf } from './table-stats.js'
 import type { Tables } from './tables.js'
@@ -56,9 +57,15 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
     eventTurnBatching: false,
     noSync: durability === 'commit',
   })
+  const files = filesIn(folder)
+  if (!files) {
+    void root.close()
+    throw replaced(folder)
+  }
   const damage = new Damage()
   return {
     root,
+    files,
     damage,
     meta: root.openDB({ name: 'meta' }),
     events: new EventsTable(root, damage),

@@ -2,11 +2,14 @@
 import type { Database, RootDatabase, Transaction } from 'lmdb'
 import type { Damage } from './damage.js'
 import type { EventsTable } from './events-table.js'
+import type { FolderFiles } from './folder-files.js'
 import type { TopicRow } from './topic.js'
 
 /** The tables. One transaction changes them together, so they are always consistent. */
 export interface Tables {
   root: RootDatabase
+  /** The files that are open. */
+  files: FolderFiles
   /** Reports damaged rows. */
   damage: Damage
   /**

@@ -34,6 +34,8 @@ export interface StreamInfo {
     last_seq: number
     num_subjects?: number
   }
+  /** The servers of the stream; `undefined` if NATS is a single server. */
+  cluster?: { leader?: string }
 }
 
 export interface ConsumerInfo {
@@ -94,6 +96,9 @@ export function answerOf<T>(message: Msg): T {
   return answer as T
 }
 
+/** A subject without messages. */
+const NOTHING = 'fanfare.nothing'
+
 export class JetStream {
   readonly #link: NatsLink
   readonly #timeout: number
@@ -120,6 +125,14 @@ export class JetStream {
   /** Removes the messages of a subject before a sequence. */
   purge(stream: string, filter: string, before: number): Promise<unknown> {
     return this.#ask(`STREAM.PURGE.${stream}`, { filter, seq: before })
+  }
+
+  /**
+   * Resolves once the servers of a stream have carried out a change that changes nothing. A leader answers other
+   * requests, such as `streamInfo`, even if the other servers follow it no more.
+   */
+  async change(stream: string): Promise<void> {
+    await this.purge(stream, NOTHING, 1)
   }
 
   /** Returns a message, as the leader of the stream knows it; `undefined`: there is none. */

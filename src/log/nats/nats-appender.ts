@@ -69,6 +69,8 @@ export interface NatsAppenderOptions {
   timeout: number
   /** Called with the sequence of each stored event, and the head of this process at the time when it sent the event. */
   onStored: (sequence: number, head: number) => void
+  /** Called when an append was not answered in time, though there is a connection. */
+  onUnanswered: () => void
   /** Returns the newest sequence that this process knows. */
   head: () => number
   /** Resolves when the followers have got every event up to a sequence. */
@@ -131,6 +133,7 @@ export class NatsAppender {
       await within(deadline, this.#options.reach(last))
       if (this.#options.epoch() !== epoch) throw unavailable('The log was replaced while the events were stored.')
     } catch (err) {
+      if (monotonicNow() + RETRY >= deadline && this.#options.link.isUp) this.#options.onUnanswered()
       throw expected && isConflict(err) ? conflict(expected, undefined) : err
     } finally {
       for (const topic of added) {

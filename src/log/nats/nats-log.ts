@@ -21,7 +21,6 @@ import {
   type EventLog,
   type Following,
   type Located,
-  type LogStats,
   type LogView,
   type Page,
   type ReadOptions,
@@ -33,10 +32,10 @@ import {
   type TopicsOptions,
   type TopicsPage,
 } from '../log.js'
-import type { KeptEvent } from '../memory/kept-event.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
-import { Calls, unavailable } from './calls.js'
+import { Calls } from './calls.js'
 import { DirectGet } from './direct-get.js'
+import { EventFetch } from './event-fetch.js'
 import type { EventIndex } from './event-index.js'
 import { EventSource } from './event-source.js'
 import { isTemporary, JetStream } from './jetstream.js'
@@ -44,6 +43,7 @@ import { Subjects } from './messages.js'
 import { NatsAppender } from './nats-appender.js'
 import { NatsReader } from './nats-reader.js'
 import { NatsRecords } from './nats-records.js'
+import { NatsView } from './nats-view.js'
 import { Requests } from './requests.js'
 import { eventStream, provideStream, recordStream, SPARE_BYTES } from './stream-config.js'
 import { StreamFollower } from './stream-follower.js'
@@ -79,7 +79,7 @@ export class NatsLog implements EventLog {
   readonly #jetstream: JetStream
   readonly #subjects: Subjects
   readonly #requests: Requests
-  readonly #source: EventSource
+  readonly #fetch: EventFetch
   readonly #appender: NatsAppender
   readonly #followers = new Followers()
   readonly #follower: StreamFollower
@@ -118,9 +118,10 @@ export class NatsLog implements EventLog {
     this.#requests = new Requests(link)
     const finite = new FiniteNames() // the topics whose events are not trimmed
     const directGet = new DirectGet(this.#requests, prefix, timeout)
-    this.#source = new EventSource(jetstream, directGet, prefix, this.#subjects, finite)
+    const source = new EventSource(jetstream, directGet, prefix, this.#subjects, finite)
     this.#follower = this.#createFollower(finite)
     this.#guard = this.#createGuard()
+    this.#fetch = this.#createFetch(source)
     this.records = this.#createRecords(finite)
     this.#appender = this.#createAppender()
     this.view = new NatsView(this.#follower, this.#guard)
@@ -192,7 +193,19 @@ export class NatsLog implements EventLog {
       timeout: nats.timeout,
       head: () => follower.index.head,
       onStored: (sequence, head) => guard.stored(sequence, head),
+      onUnanswered: () => guard.doubt(),
       reach: (sequence) => follower.reach(sequence),
+    })
+  }
+
+  #createFetch(source: EventSource): EventFetch {
+    const { nats, onNotice } = this.#options
+    return new EventFetch({
+      calls: this.#calls,
+      source,
+      follower: this.#follower,
+      onLost: (sequence) =>
+        onNotice?.(`the stream ${nats.prefix} has lost the message ${sequence}: its topic gets a gap`),
     })
   }
 
@@ -288,59 +301,7 @@ export class NatsLog implements EventLog {
 
   /** Reads and checks the stream that the follower begins with. */
   #begin(index: EventIndex): void {
-    this.#reader = new NatsReader(index, (wanted) => this.#fetch(index, wanted))
+    this.#reader = new NatsReader(index, (wanted) => this.#fetch.events(index, wanted))
     this.#guard.begun()
-  }
-
-  /** Fetches events of the index. Trims events from the index that the stream no longer has. */
-  async #fetch(index: EventIndex, wanted: readonly KeptEvent[]): Promise<(ScannedEvent | undefined)[]> {
-    const follower = this.#follower
-    return this.#calls.askAgain(async () => {
-      if (index !== follower.index) throw unavailable('The log was replaced while it was read.')
-      const found = await this.#source.read(wanted)
-      if (wanted.some((event) => !found.has(event.sequence) && index.has(event))) await follower.settle()
-      for (const event of wanted) {
-        if (found.has(event.sequence) || !index.has(event)) continue
-        const late = await this.#source.readFromLeader(event) // the server that answered may lag behind
-        if (late) found.set(event.sequence, late)
-        else {
-          const { nats, onNotice } = this.#options
-          onNotice?.(`the stream ${nats.prefix} has lost the message ${event.sequence}: its topic gets a gap`)
-          index.trimTopic(event.topic, event.sequence, Infinity)
-          follower.tell(NO_EVENTS)
-        }
-      }
-      return wanted.map(({ sequence }) => found.get(sequence))
-    })
-  }
-}
-
-class NatsView implements LogView {
-  readonly #follower: StreamFollower
-  readonly #guard: StreamGuard
-
-  constructor(follower: StreamFollower, guard: StreamGuard) {
-    this.#follower = follower
-    this.#guard = guard
-  }
-
-  get epoch(): string {
-    return this.#follower.epoch
-  }
-
-  get head(): number {
-    return this.#follower.index.head
-  }
-
-  get mark(): number {
-    return this.#follower.index.history.mark
-  }
-
-  get failure(): Error | undefined {
-    return this.#guard.failure
-  }
-
-  stats(): LogStats {
-    return this.#follower.index.retained.stats()
   }
 }

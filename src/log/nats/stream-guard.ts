@@ -1,6 +1,7 @@
 /**
  * Looks after the stream of the events: checks its state periodically, since JetStream does not report what it trims,
- * replaces a stream that was lost, and reports failures.
+ * replaces a stream that was lost, and reports failures. A stream that answers may store nothing
+ * (https://github.com/nats-io/nats-server/issues/8519), so the guard also tries a change once an append has failed.
  */
 import type { NatsLink } from '../../nats/nats-link.js'
 import { JetStreamError, STREAM_NOT_FOUND, type JetStream, type StreamConfig, type StreamInfo } from './jetstream.js'
@@ -11,6 +12,16 @@ import type { StreamFollower } from './stream-follower.js'
 const CHECK_INTERVAL = 1_000
 /** A stream that ends too early in this many consecutive checks has lost events. */
 const SHORTER_CHECKS = 3
+
+/** The error of a stream that answers and does not carry out changes. */
+class StalledStreamError extends Error {
+  override name = 'StalledStreamError'
+
+  constructor(stream: string, leader: string | undefined, cause: unknown) {
+    const where = leader === undefined ? 'the NATS server' : `its leader, the NATS server ${leader}`
+    super(`the stream ${stream} answers, but stores nothing: if this lasts, restart ${where}`, { cause })
+  }
+}
 
 export interface StreamGuardOptions {
   link: NatsLink
@@ -33,6 +44,8 @@ export class StreamGuard {
   #failureTimer: NodeJS.Timeout | undefined
   /** Whether the stream has used a sequence twice. */
   #hasRewound = false
+  /** Whether the stream has not answered an append, and has not shown since then that it carries out changes. */
+  #isDoubted = false
   /** The number of consecutive checks in which the stream ended before the newest event that this process has. */
   #shorter = 0
   #checking: Promise<void> | undefined
@@ -83,8 +96,14 @@ export class StreamGuard {
     this.#shorter = 0
   }
 
+  /** Notes that the stream has not answered an append in time. */
+  doubt(): void {
+    this.#isDoubted = true
+  }
+
   /** Notes the sequence of an event that this process has stored, and the head at the time when it sent the event. */
   stored(sequence: number, head: number): void {
+    this.#isDoubted = false
     if (sequence <= head) this.#hasRewound = true
   }
 
@@ -112,9 +131,22 @@ export class StreamGuard {
         await beginGeneration(jetstream, info)
         await this.#replace(await this.#infoOrNew())
       } else await follower.trimBefore(info.state.first_seq)
+      if (this.#isDoubted) await this.#tryChange(info)
       this.#recover()
     } catch (err) {
-      this.#reportFailure(new Error('the stream of the events cannot be used', { cause: err }))
+      const known = err instanceof StalledStreamError
+      this.#reportFailure(known ? err : new Error('the stream of the events cannot be used', { cause: err }))
+    }
+  }
+
+  /** @throws StalledStreamError if the stream does not carry out changes */
+  async #tryChange({ cluster }: StreamInfo): Promise<void> {
+    const { jetstream, config } = this.#options
+    try {
+      await jetstream.change(config.name)
+      this.#isDoubted = false
+    } catch (err) {
+      throw new StalledStreamError(config.name, cluster?.leader, err)
     }
   }
 

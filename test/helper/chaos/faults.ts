@@ -12,14 +12,14 @@ export interface Group {
   limits: readonly number[]
   /** The lengths of freezes, in milliseconds. */
   freezes: readonly number[]
-  /** How long a place that has started again is spared, in milliseconds. */
-  rest: number
+  /** Resolves when the places have recovered from a fault of one of them: until then it counts as disturbed. */
+  recovered?: () => Promise<void>
 }
 
 type What = 'kill' | 'stop' | 'freeze'
 
 const WHAT: readonly What[] = ['kill', 'kill', 'kill', 'kill', 'kill', 'stop', 'freeze', 'freeze']
-/** The times between two faults, in milliseconds. */
+/** The times between two faults, by default, and those until a place starts again; in milliseconds. */
 const PAUSES = [20, 100, 300, 600]
 
 export class Faults {
@@ -31,10 +31,14 @@ export class Faults {
   readonly #story: Story
   readonly #running = new Map<Place, Promise<void>>()
 
-  constructor(groups: readonly Group[], random: Random, story: Story) {
+  readonly #pauses: readonly number[]
+
+  /** @param pauses the times between two faults, in milliseconds */
+  constructor(groups: readonly Group[], random: Random, story: Story, pauses = PAUSES) {
     this.#groups = groups
     this.#random = random
     this.#story = story
+    this.#pauses = pauses
   }
 
   /**
@@ -45,20 +49,26 @@ export class Faults {
   async run(kills: number, maxTime: number, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const target = this.kills + kills
     while (this.kills < target && this.#story.now() < maxTime && this.#story.violations.length === 0) {
-      await delay(this.#random.pick(PAUSES))
+      await delay(this.#random.pick(this.#pauses))
       const group = this.#random.pick(this.#groups)
       const what = this.#random.pick(WHAT)
-      const free = group.places.filter((place) => place.state === 'up' && !this.#running.has(place))
+      const free = group.places.filter((place) => this.isFree(place))
       if (free.length <= group.places.length - this.#random.pick(group.limits)) continue
       this.begin(this.#random.pick(free), what, group)
       await between()
     }
   }
 
+  /** Whether a place is up, and has recovered from its last fault. */
+  isFree(place: Place): boolean {
+    return place.state === 'up' && !this.#running.has(place)
+  }
+
   /** Begins one fault. Its place recovers by itself. */
-  begin(place: Place, what: What, { freezes, rest }: Pick<Group, 'freezes' | 'rest'>): void {
+  begin(place: Place, what: What, { freezes, recovered }: Pick<Group, 'freezes' | 'recovered'>): void {
     const length = what === 'freeze' ? this.#random.pick(freezes) : this.#random.pick(PAUSES)
-    const running = this.#carryOut(place, what, length, rest)
+    const running = this.#carryOut(place, what, length)
+      .then(recovered)
       .catch((err: unknown) => this.#story.breaks(`${place.name} does not recover from ${what}: ${String(err)}`))
       .finally(() => this.#running.delete(place))
     this.#running.set(place, running)
@@ -73,7 +83,7 @@ export class Faults {
     )
   }
 
-  async #carryOut(place: Place, what: What, length: number, rest: number): Promise<void> {
+  async #carryOut(place: Place, what: What, length: number): Promise<void> {
     if (what === 'freeze') {
       this.freezes++
       this.#story.fault(`${place.name} is frozen for ${length} ms`)
@@ -90,6 +100,5 @@ export class Faults {
       await place.start()
       this.#story.fault(`${place.name} is up again`)
     }
-    await delay(rest)
   }
 }

@@ -90,6 +90,11 @@ export class Load {
     this.#running = Array.from({ length: this.#options.publishers }, (_, n) => this.#publish(n))
   }
 
+  /** The time since the last receipt, in milliseconds. */
+  get silence(): number {
+    return this.#story.now() - this.#lastReceipt
+  }
+
   /** Ends the publishers. Resolves when each has its receipt. */
   async end(): Promise<void> {
     this.#isOver = true

@@ -162,6 +162,12 @@ export class NatsPlace extends Place {
     this.state = 'up'
   }
 
+  /** Whether the server has all of its streams, as it says. */
+  async isHealthy(): Promise<boolean> {
+    const answer = await this.#server.monitor('/healthz').catch(() => undefined)
+    return answer?.status === 200
+  }
+
   /** Returns what the server says of itself: its health, its streams with their leaders, and the end of its log. */
   async report(): Promise<string[]> {
     const answers = await Promise.all(

@@ -36,6 +36,10 @@ export interface ChaosOptions {
   leaveTime: number
   /** Returns the state of the servers, in lines. Called once a promise is broken. */
   explain?: () => Promise<string[]>
+  /** The times between two faults, in milliseconds; default: those of `Faults`. */
+  pauses?: readonly number[]
+  /** Called when nothing could be published for `STALL`. Returns whether it has removed the cause. */
+  relieve?: (faults: Faults) => Promise<boolean>
   /** Further faults after each fault. Returns the times for which nothing could be published. */
   between?: (chaos: { faults: Faults; numbers: Random }) => Promise<Span | undefined>
 }
@@ -44,6 +48,10 @@ const TOPICS = Array.from({ length: 16 }, (_, n) => `load.${n < 8 ? 'a' : 'b'}.$
 const PUBLISHERS = 4
 /** Allowance for a busy machine, in milliseconds. */
 const SLACK = 5_000
+/** The time between two looks at the publishers, in milliseconds. */
+const LOOK = 500
+/** Something has to be published within this time, in milliseconds. */
+const STALL = 30_000
 /** A pause of publishing that is explained in the report, and the time before it that is shown too; in milliseconds. */
 const LONG_PAUSE = 5_000
 const BEFORE = 8_000
@@ -74,9 +82,11 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     leaveTime,
     between,
     explain,
+    relieve,
+    pauses: gaps,
   } = options
   const numbers = random(seed)
-  const faults = new Faults(groups, numbers, story)
+  const faults = new Faults(groups, numbers, story, gaps)
   const load = new Load({ hubs, topics: TOPICS, token: anything, seed, publishers: PUBLISHERS, patience }, story)
   const trimmed = numbered('trimmed', Math.floor(retained / 4), false)
   const purged = numbered('purged', 5, purges)
@@ -91,6 +101,8 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
 
   await Promise.all(hubs.map((hub) => hub.start()))
   for (const part of parts) part.begin()
+  let isPublishing = true
+  const watch = watchPublishing()
   await faults.run(kills, maxTime, async () => {
     const outage = await between?.({ faults, numbers })
     if (outage) outages.push(outage)
@@ -104,6 +116,8 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     () => 'nothing is published once the faults have ended',
   )
   await Promise.all([load.end(), trimmed.end(), purged.end(), guests.end()])
+  isPublishing = false
+  await watch
   const faulted = story.now()
 
   const leaves: number[] = []
@@ -118,6 +132,18 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
   const checked = isWell() ? await checkAll() : undefined
   await Promise.all([...subscribers, ...absent, attendance].map((part) => part.end()))
   report()
+
+  /** Notices when nothing can be published any more, whatever has happened. */
+  async function watchPublishing(): Promise<void> {
+    for (let from = 0; isPublishing && isWell();) {
+      await delay(LOOK)
+      if (Math.min(load.silence, story.now() - from) < STALL) continue
+      from = story.now()
+      if (await relieve?.(faults)) continue
+      story.breaks(`nothing could be published for ${Math.round(load.silence)} ms`)
+      story.explain([...logsOf(hubs), ...((await explain?.()) ?? [])])
+    }
+  }
 
   /** Checks the log, and then what was read of it. */
   async function checkAll() {

@@ -1,5 +1,5 @@
 /** One process at a time owns a folder, even if the folder, its lock or the process is removed. */
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +16,7 @@ import { poll, within } from '../../helper/deadline.js'
 import { readFrom } from '../../helper/log.js'
 import { post, publish, request } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
+import { skipMount } from '../../helper/tmpfs.js'
 import { anyTopic } from '../../helper/token.js'
 
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
@@ -40,6 +41,12 @@ async function refuses(t: Test, folder: string, words: RegExp): Promise<void> {
   )
   t.ok(err instanceof StoreError, `${folder} is refused`)
   t.match(err?.message, words)
+}
+
+/** Closes a log, and returns it. */
+async function closed(log: FileLog): Promise<FileLog> {
+  await log.close()
+  return log
 }
 
 function lockOf(folder: string): string {
@@ -202,6 +209,73 @@ await t.test(
     t.match(stdout, new RegExp(`^ *${process.pid} `, 'm'), stderr)
     await log.close()
     await (await again()).close()
+  },
+)
+
+await t.test(
+  'a replica whose folder was replaced by a copy takes over neither the copy nor the original',
+  async (t) => {
+    const folder = `${t.testdir({})}/log`
+    const env = { FANFARE_LOG: `file:${folder}`, FANFARE_DURABILITY: 'commit' }
+    const original = await startHub(t, env)
+    await publish(original, 'a', { data: 'original' }, anyTopic())
+    const roles: string[] = []
+    const replica = await open(t, folder, { shared: true, leaderTimeout: 500, onRole: (role) => roles.push(role) })
+    renameSync(folder, `${folder}-moved`)
+    cpSync(`${folder}-moved`, folder, { recursive: true, filter: (name) => !name.endsWith('.sock') })
+    const copied = await startHub(t, env)
+    await publish(copied, 'a', { data: 'copy' }, anyTopic())
+    await original.kill()
+    await poll(
+      async () => (/removed, moved or replaced/.test(String(replica.view.failure?.message)) ? true : undefined),
+      () => `the replica says: ${String(replica.view.failure)}`,
+    )
+    t.match(await replica.append([event('a')]).catch((err: unknown) => err), { code: 'log-unavailable' })
+    t.strictSame(roles, ['replica'])
+    await publish(copied, 'a', { data: 'copy again' }, anyTopic())
+    t.equal(await copied.stop(), 0)
+    t.equal((await FileLog.open({ folder, durability: 'commit', retention: RETENTION }).then(closed)).view.head, 3)
+    rmSync(folder, { recursive: true })
+    renameSync(`${folder}-moved`, folder)
+    await poll(
+      async () => (replica.view.failure ? undefined : true),
+      () => `the replica does not take over the original: ${String(replica.view.failure)}`,
+    )
+    t.match(await replica.append([event('a')]), [{ sequence: 2 }], 'the original has its own events only')
+    t.strictSame(roles, ['replica', 'leader'])
+  },
+)
+
+await t.test(
+  'a folder that is mounted twice has one leader, and the other process takes over',
+  { skip: skipMount },
+  async (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'fanfare-lock-'))
+    const [folder, mounted] = [`${root}/log`, `${root}/mounted`]
+    for (const path of [folder, mounted]) mkdirSync(path)
+    const mount = spawnSync('mount', ['--bind', folder, mounted], { encoding: 'utf8' })
+    t.teardown(() => {
+      spawnSync('umount', ['--lazy', mounted])
+      rmSync(root, { recursive: true })
+    })
+    t.equal(mount.status, 0, mount.stderr)
+    const leader = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_DURABILITY: 'commit' })
+    const roles: string[] = []
+    const other = await open(t, mounted, { shared: true, onRole: (role) => roles.push(role) })
+    t.strictSame(roles, ['replica'])
+    await publish(leader, 'a', { data: 1 }, anyTopic())
+    t.match(await other.append([event('a')]), [{ sequence: 2 }])
+    await refuses(t, folder, /in use/)
+    await leader.kill()
+    t.match(await other.append([event('a')]), [{ sequence: 3 }])
+    t.strictSame(roles, ['replica', 'leader'])
+    const again = await startHub(t, { FANFARE_LOG: `file:${folder}` })
+    t.notOk(
+      again.logs().some(({ role }) => role === 'leader'),
+      'a hub at the first path joins it',
+    )
+    await publish(again, 'a', { data: 4 }, anyTopic())
+    t.equal(other.view.head, 4)
   },
 )
 

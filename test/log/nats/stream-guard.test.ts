@@ -6,6 +6,8 @@ import { event } from '../../../src/log/contract/events.js'
 import { readFrom } from '../../helper/log.js'
 import { administer, skipNats, startNats } from '../../helper/nats.js'
 import { openHubOn } from '../../hub/open-hub.js'
+import { epochOf, eventStream } from '../../../src/log/nats/stream-config.js'
+import { StreamGuard, type StreamGuardOptions } from '../../../src/log/nats/stream-guard.js'
 import { is, open, payloads } from './open-log.js'
 
 await t.test('a stream that is deleted and created again', { skip: skipNats }, async (t) => {
@@ -106,4 +108,48 @@ await t.test('events that other tools delete from the stream are a gap', { skip:
   await administer(server, `STREAM.PURGE.${nats.prefix}`)
   await is(() => log.view.stats().events === 0, 'the purge is not noticed')
   t.match(await readFrom(log, new Selection(['b']), { after: 0, events: 9 }), { events: [], gap: true })
+})
+
+await t.test('a stream that answers and stores nothing is a failure until it carries out a change', async (t) => {
+  const config = eventStream('p', { events: 10, age: 1_000, bytes: 1_000, dedupWindow: 1_000 }, 3)
+  const info = { config, created: 'now', state: { messages: 0, bytes: 0, first_seq: 1, last_seq: 0 } }
+  let isStalled = true
+  let changes = 0
+  const jetstream = {
+    streamInfo: async () => ({ ...info, cluster: { leader: 'n2' } }),
+    change: async () => {
+      changes++
+      if (isStalled) throw new Error('timeout')
+    },
+  }
+  const follower = { epoch: epochOf(info), index: { head: 0 }, begin: async () => {}, trimBefore: async () => {} }
+  const told: (string | undefined)[] = []
+  const guard = new StreamGuard({
+    link: { isUp: true, watch: () => () => undefined },
+    jetstream,
+    follower,
+    config,
+    patience: 1,
+    onHealth: (failure: Error | undefined) => told.push(failure?.message),
+    onNotice: (message: string) => t.fail(message),
+  } as unknown as StreamGuardOptions)
+  await guard.start()
+  t.teardown(() => guard.stop())
+  await guard.check()
+  t.equal(changes, 0, 'without a reason no change is tried')
+  guard.doubt()
+  await guard.check()
+  await is(() => guard.failure !== undefined, 'no failure is reported')
+  t.match(String(guard.failure), /the stream p answers, but stores nothing: .*restart its leader, the NATS server n2/)
+  isStalled = false
+  await guard.check()
+  t.equal(guard.failure, undefined)
+  t.match(told, [String, undefined])
+  const before = changes
+  await guard.check()
+  t.equal(changes, before, 'the doubt is gone')
+  guard.doubt()
+  guard.stored(1, 0)
+  await guard.check()
+  t.equal(changes, before, 'a stored event is enough')
 })
