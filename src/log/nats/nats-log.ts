@@ -28,13 +28,11 @@ import {
   type Retention,
   type ScanResult,
   type Span,
-  type TopicDescription,
-  type TopicProperties,
+  type TopicStats,
   type TopicsOptions,
   type TopicsPage,
 } from '../log.js'
 import type { KeptEvent } from '../memory/kept-event.js'
-import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import { Calls, unavailable } from './calls.js'
 import { DirectGet } from './direct-get.js'
 import type { EventIndex } from './event-index.js'
@@ -192,13 +190,8 @@ export class NatsLog implements EventLog {
     return this.#reader.newest(selection, options)
   }
 
-  async topic(name: string): Promise<TopicDescription | undefined> {
-    const properties = await readProperties(this.records, name)
-    return describeTopic(name, this.#follower.index.retained.statsOf(name), properties)
-  }
-
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
-    return writeProperties(this.records, name, properties)
+  async topic(name: string): Promise<TopicStats | undefined> {
+    return this.#follower.index.retained.statsOf(name)
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
