@@ -596,7 +596,7 @@ await t.test('a value that is not a log is refused', async (t) => {
   for (const [log, words] of [
     [
       incomplete,
-      /lacks view\.epoch .*, view\.head, view\.mark, view\.stats, records\.get, .*, records\.watch, append, scan, locate, newest, topic, setTopic, topics, purge, halt, close\.$/,
+      /lacks view\.epoch .*, view\.head, view\.mark, view\.stats, records\.get, .*, records\.watch, append, scan, locate, newest, topic, topics, purge, halt, close\.$/,
     ],
     [{ ...incomplete, append: 1, view: 'x' }, /lacks view, records\.get, .*append, scan/],
     [[], /lacks view/],

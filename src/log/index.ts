@@ -33,8 +33,6 @@ export {
   type Retention,
   type ScanResult,
   type Span,
-  type TopicDescription,
-  type TopicProperties,
   type TopicsOptions,
   type TopicsPage,
   type TopicStats,

@@ -100,25 +100,6 @@ export interface TopicStats {
   last: number
 }
 
-/**
- * The properties of a topic, which are stored beside its events. Nothing enforces them yet.
- */
-export interface TopicProperties {
-  /** The retention of the topic, if it is stricter than that of the log. */
-  retention?: Partial<Pick<Retention, 'events' | 'age'>>
-  /** The media type of its events. */
-  contentType?: string
-  /** Whether the topic has ended: no event follows the newest one. */
-  ended?: boolean
-  /** How long the topic exists after its newest event, in milliseconds. */
-  ttl?: number
-}
-
-/** The description of a topic. Without events, `first` and `last` are 0. */
-export interface TopicDescription extends TopicStats {
-  properties?: TopicProperties
-}
-
 /** Selects the topics of a list. */
 export interface TopicsOptions {
   /** Only topics whose names have this prefix. */
@@ -316,16 +297,8 @@ export interface EventLog {
    */
   newest(selection: Selection, options: ReadOptions): Promise<Page>
 
-  /** Describes a topic; `undefined`: it has neither events nor properties. */
-  topic(name: string): Promise<TopicDescription | undefined>
-
-  /**
-   * Replaces the properties of a topic. Resolves when they are durable. They outlast the topic's events: only this
-   * method changes them.
-   * @param properties `undefined` removes the properties
-   * @throws HubError `log-unavailable`
-   */
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void>
+  /** Describes a topic; `undefined`: it has no events. */
+  topic(name: string): Promise<TopicStats | undefined>
 
   /**
    * Lists the topics with retained events.

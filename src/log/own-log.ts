@@ -12,7 +12,6 @@ const LOG_MEMBERS = [
   'locate',
   'newest',
   'topic',
-  'setTopic',
   'topics',
   'purge',
   'halt',

@@ -1,7 +1,7 @@
 /** The routes for topics: list, describe and purge them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { authorize, authorizeAdmin } from '../auth/principal.js'
+import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
 import type { FiniteTopic } from '../hub/finite/finite-topic.js'
@@ -64,13 +64,15 @@ async function readTopic(hub: Hub, request: FastifyRequest, topic: string): Prom
   requireTopicName(topic)
   if (!principal.admin) authorize(principal, 'subscribe', [topic])
   const [info, stream] = await Promise.all([hub.topic(topic), hub.finite.get(topic)])
-  const { admin } = requirePrincipal(request)
-  return { ...info, ...(stream && !stream.isDeleted && { stream: describe(stream, admin) }) }
+  if (!stream || stream.isDeleted) return info
+  return { ...info, stream: describe(hub, stream, requirePrincipal(request)) }
 }
 
-/** @param admin whether to name the creator */
-function describe(state: FiniteTopic, admin: boolean): FiniteInfo {
-  const { topic, status, contentType, size, createdAt, createdBy } = state
+/** Describes a finite topic, as far as the bearer may know: its creator, and what it is a fork of. */
+function describe(hub: Hub, state: FiniteTopic, principal: Principal): FiniteInfo {
+  const { topic, status, contentType, size, createdAt, createdBy, fork } = state
+  const { admin } = principal
+  const isKnown = fork?.offset !== undefined && (admin || isGranted(principal, 'subscribe', fork.source))
   const path = pathOfTopic(topic)
   return {
     path: path === undefined ? null : `/streams/${path}`,
@@ -79,6 +81,7 @@ function describe(state: FiniteTopic, admin: boolean): FiniteInfo {
     size,
     createdAt: new Date(createdAt).toISOString(),
     ...(admin && createdBy !== undefined && { createdBy }),
+    ...(isKnown && { fork: { topic: fork.source, lastId: hub.cursor(fork.offset) } }),
   }
 }
 

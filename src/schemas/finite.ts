@@ -27,6 +27,15 @@ export const FiniteInfo = Type.Object({
   size: Type.Integer({ minimum: 0, description: 'the bytes of all messages, without those that a fork inherits' }),
   createdAt: Type.String({ format: 'date-time' }),
   createdBy: Type.Optional(Type.String({ description: 'for admins: the subject that created it' })),
+  fork: Type.Optional(
+    Type.Object(
+      {
+        topic: Type.String({ description: 'the topic that it is a fork of' }),
+        lastId: Type.String({ description: 'the id up to which it inherits the events of that topic' }),
+      },
+      { description: 'of a fork, if the token has a subscribe grant for its source' },
+    ),
+  ),
 })
 export type FiniteInfo = Static<typeof FiniteInfo>
 

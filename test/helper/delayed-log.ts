@@ -20,10 +20,9 @@ import type {
   ReadOptions,
   ScanResult,
   Span,
+  TopicStats,
   TopicsOptions,
   TopicsPage,
-  TopicDescription,
-  TopicProperties,
 } from '../../src/log/log.js'
 import type { NewEvent, ScannedEvent } from '../../src/model/event.js'
 import type { Selection } from '../../src/model/selection.js'
@@ -117,12 +116,8 @@ export class DelayedLog implements EventLog {
     return this.#late(() => this.#log.newest(selection, options))
   }
 
-  topic(name: string): Promise<TopicDescription | undefined> {
+  topic(name: string): Promise<TopicStats | undefined> {
     return this.#late(() => this.#log.topic(name))
-  }
-
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
-    return this.#told(this.#log.setTopic(name, properties))
   }
 
   topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage> {

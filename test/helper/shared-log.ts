@@ -12,7 +12,6 @@ export function share(log: EventLog): EventLog {
     locate: (selection, beginning) => log.locate(selection, beginning),
     newest: (selection, options) => log.newest(selection, options),
     topic: (name) => log.topic(name),
-    setTopic: (name, properties) => log.setTopic(name, properties),
     topics: (options, accepts) => log.topics(options, accepts),
     purge: (topic) => log.purge(topic),
     halt: () => log.halt(),

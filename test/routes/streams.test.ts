@@ -378,4 +378,8 @@ await t.test('the description of a topic has the state of its stream', async (t)
   t.match((await describe({ admin: true })).json(), { stream: { ...state, createdBy: 'u1' } })
   isProblem(t, await describe({ subscribe: ['b'] }), 403, 'not-granted')
   t.notOk('stream' in (await describe({ subscribe: ['**'] }, 'other')).json<object>())
+  await send({ method: 'PUT', url: '/streams/fork', headers: { ...creator, 'stream-forked-from': '/streams/a/v1.0' } })
+  const fork = { topic: 'a.v1~2E0', lastId: /^[0-9a-z]+-1$/ }
+  t.match((await describe({ subscribe: ['**'] }, 'fork')).json(), { stream: { fork } })
+  t.notMatch((await describe({ subscribe: ['fork'] }, 'fork')).body, 'v1~2E0', 'the source is not granted')
 })

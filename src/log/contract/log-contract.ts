@@ -18,7 +18,6 @@ import { retention } from './retention.js'
 import { scan } from './scan.js'
 import { state } from './state.js'
 import { topicLimit } from './topic-limit.js'
-import { topicProperties } from './topic-properties.js'
 import { topics } from './topics.js'
 import { Trial, type Case, type LogUnderTest } from './trial.js'
 import { trims } from './trims.js'
@@ -47,7 +46,6 @@ const CASES: readonly Case[] = [
   ...about('locate', locateTimes),
   ...about('newest', newest),
   ...about('topics', topics),
-  ...about('properties of topics', topicProperties),
   ...about('a purge', purge),
   ...about('retention', retention),
   ...about('a finite topic', finiteTopics),

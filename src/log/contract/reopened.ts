@@ -138,21 +138,6 @@ export const reopened: readonly Case[] = [
   },
 
   {
-    name: 'the log has the properties of its topics',
-    needs: ['reopen'],
-    async check(trial) {
-      const { log, again } = await startOver(trial)
-      await log().append([event('a')])
-      await Promise.all(['a', 'b', 'c'].map((topic) => log().setTopic(topic, { contentType: topic })))
-      await log().setTopic('b', undefined)
-      await again()
-      has(await log().topic('a'), { events: 1, properties: { contentType: 'a' } })
-      equal(await log().topic('b'), undefined)
-      same((await log().topic('c'))!.properties, { contentType: 'c' })
-    },
-  },
-
-  {
     name: 'the log remembers publisher ids',
     needs: ['reopen'],
     async check(trial) {

@@ -23,15 +23,13 @@ import {
   type Retention,
   type ScanResult,
   type Span,
-  type TopicDescription,
-  type TopicProperties,
+  type TopicStats,
   type TopicsOptions,
   type TopicsPage,
   type Trim,
 } from '../log.js'
 import { timeFrom } from '../steady-clock.js'
 import { TransactionFigures } from '../transaction-figures.js'
-import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
@@ -43,7 +41,7 @@ import { LostLeaderError } from './replica.js'
 import { Snapshots } from './snapshots.js'
 import { State } from './state.js'
 import { openStore } from './store.js'
-import { asStoreError, StoreError } from './store-error.js'
+import { asStoreError } from './store-error.js'
 import { checkFolder, requireUnopened } from './store-folder.js'
 import type { Tables } from './tables.js'
 
@@ -284,24 +282,8 @@ export class FileLog implements EventLog {
     return this.#snapshots.run((snapshot) => this.#reader.newest(snapshot, selection, options))
   }
 
-  async topic(name: string): Promise<TopicDescription | undefined> {
-    const stats = await this.#snapshots.look((snapshot) => this.#reader.topic(snapshot, name))
-    return describeTopic(name, stats, await this.#propertiesOf(name))
-  }
-
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
-    return writeProperties(this.records, name, properties)
-  }
-
-  /** Reads the properties of a topic. Damaged ones count as missing. */
-  async #propertiesOf(topic: string): Promise<TopicProperties | undefined> {
-    try {
-      return await readProperties(this.records, topic)
-    } catch (err) {
-      if (!(err instanceof StoreError)) throw err
-      this.#tables.damage.report(`the properties of the topic ${topic}`)
-      return undefined
-    }
+  topic(name: string): Promise<TopicStats | undefined> {
+    return this.#snapshots.look((snapshot) => this.#reader.topic(snapshot, name))
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {

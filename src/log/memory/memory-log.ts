@@ -23,15 +23,13 @@ import {
   type Retention,
   type ScanResult,
   type Span,
-  type TopicDescription,
-  type TopicProperties,
+  type TopicStats,
   type TopicsOptions,
   type TopicsPage,
 } from '../log.js'
 import { conflict } from '../finite-names.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
-import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import type { TrimHistory } from '../trim-marks.js'
 import { Followers } from '../followers.js'
 import { toKept, type KeptEvent } from './kept-event.js'
@@ -111,12 +109,8 @@ export class MemoryLog implements EventLog {
     return this.#reader.newest(selection, options)
   }
 
-  async topic(name: string): Promise<TopicDescription | undefined> {
-    return describeTopic(name, this.#retained.statsOf(name), await readProperties(this.records, name))
-  }
-
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
-    return writeProperties(this.records, name, properties)
+  async topic(name: string): Promise<TopicStats | undefined> {
+    return this.#retained.statsOf(name)
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {

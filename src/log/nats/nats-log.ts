@@ -27,12 +27,10 @@ import {
   type Retention,
   type ScanResult,
   type Span,
-  type TopicDescription,
-  type TopicProperties,
+  type TopicStats,
   type TopicsOptions,
   type TopicsPage,
 } from '../log.js'
-import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import { Calls } from './calls.js'
 import { DirectGet } from './direct-get.js'
 import { EventFetch } from './event-fetch.js'
@@ -229,13 +227,8 @@ export class NatsLog implements EventLog {
     return this.#reader.newest(selection, options)
   }
 
-  async topic(name: string): Promise<TopicDescription | undefined> {
-    const properties = await readProperties(this.records, name)
-    return describeTopic(name, this.#follower.index.retained.statsOf(name), properties)
-  }
-
-  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
-    return writeProperties(this.records, name, properties)
+  async topic(name: string): Promise<TopicStats | undefined> {
+    return this.#follower.index.retained.statsOf(name)
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {

@@ -20,13 +20,29 @@ const MAX_VALUES = 10_000
  */
 export function messagesOf(body: Buffer, contentType: string, maxSize: number): Message[] {
   if (isJson(contentType)) return valuesOf(body).map((value) => jsonMessage(value, maxSize))
-  const messages: Message[] = []
-  for (let start = 0; start < body.length;) {
-    const end = endOfPart(body, start, maxSize, isText(contentType))
-    messages.push(bytesMessage(body.subarray(start, end), contentType))
-    start = end
-  }
-  return messages
+  return wholeParts(body, contentType).flatMap((whole) => {
+    const messages: Message[] = []
+    for (let start = 0; start < whole.length;) {
+      const end = endOfPart(whole, start, maxSize, isText(contentType))
+      messages.push(bytesMessage(whole.subarray(start, end), contentType))
+      start = end
+    }
+    return messages
+  })
+}
+
+/**
+ * Splits a text that begins or ends within a character, so that subscribers of its events get the rest as text.
+ * @returns the parts of cut characters and the text between them; a body that has no such text as it is
+ */
+function wholeParts(body: Buffer, contentType: string): Buffer[] {
+  if (!isText(contentType) || isUtf8(body)) return [body]
+  let start = 0
+  while (start < Math.min(3, body.length) && (body[start]! & 0xc0) === 0x80) start++ // later bytes of a character
+  const text = body.subarray(start)
+  const length = completeLength(text)
+  if (!isUtf8(text.subarray(0, length))) return [body]
+  return [body.subarray(0, start), text.subarray(0, length), text.subarray(length)]
 }
 
 /**

@@ -34,7 +34,7 @@ export class Faults {
   readonly #pauses: readonly number[]
 
   /** @param pauses the times between two faults, in milliseconds */
-  constructor(groups: readonly Group[], random: Random, story: Story, pauses = PAUSES) {
+  constructor(groups: readonly Group[], random: Random, story: Story, pauses: readonly number[] = PAUSES) {
     this.#groups = groups
     this.#random = random
     this.#story = story

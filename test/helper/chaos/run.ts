@@ -2,6 +2,7 @@
  * A run of hubs that are killed, frozen and stopped at random under mixed load. At its end every promise of the API is
  * checked for everything that was published and read.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { poll } from '../deadline.js'
 import { random, type Random } from '../random.js'

@@ -355,36 +355,6 @@ await t.test('events that are trimmed during a read are no damage', async (t) =>
   t.strictSame(damages, [])
 })
 
-await t.test('damaged properties of a topic count as missing, and are reported', async (t) => {
-  const folder = t.testdir({})
-  const log = await openLog(t, folder)
-  await log.append([event('a')])
-  await log.setTopic('a', { ttl: 1_000 })
-  await log.setTopic('b', { ttl: 2_000 })
-  await log.close()
-  const root = open({ path: folder, noSubdir: false })
-  const records = root.openDB<Buffer, string>({ name: 'records', encoding: 'binary' })
-  const row = Buffer.from(records.get('topic/a')!)
-  row[row.length - 2]! ^= 1
-  await records.put('topic/a', row)
-  await root.close()
-  const damages: string[] = []
-  const again = await FileLog.open({
-    folder,
-    durability: 'sync',
-    retention: KEEP_ALL,
-    onDamage: (what) => void damages.push(what),
-  })
-  t.teardown(() => again.close())
-  const described = await again.topic('a')
-  t.match(described, { events: 1 })
-  t.notOk('properties' in described!)
-  t.match(await again.topic('b'), { properties: { ttl: 2_000 } })
-  t.strictSame(damages, ['the properties of the topic a'])
-  await again.setTopic('a', { ttl: 3_000 })
-  t.match(await again.topic('a'), { events: 1, properties: { ttl: 3_000 } }, 'the properties can be stored again')
-})
-
 await t.test('a request that fails does not affect others of the same transaction', async (t) => {
   for (const durability of DURABILITIES) {
     const log = await openLog(t, t.testdir({ [durability]: {} }), { durability })

@@ -69,7 +69,7 @@ async function holds(t: Test, log: FileLog, contents: StoreContents, added: read
   }
   for (const { key, value } of contents.records) t.strictSame(await log.records.get(key), value, key)
   for (const [topic, properties] of Object.entries(contents.properties))
-    t.strictSame((await log.topic(topic))?.properties, properties, topic)
+    t.strictSame(await log.records.get(`topic/${topic}`), properties, topic)
 }
 
 /** Checks that the log remembers publisher ids, also those of removed events. */
@@ -106,7 +106,7 @@ for (const name of names) {
       await log.append(events),
       events.map((_, index) => ({ sequence: contents.head + 1 + index, duplicate: false })),
     )
-    await log.setTopic('quiet', { ended: true })
+    await log.records.put('topic/quiet', { ended: true })
     const properties = { ...contents.properties, quiet: { ended: true } }
     const added = events.map((event, index) => ({
       ...event,

@@ -24,6 +24,23 @@ await t.test('a text is split between characters', async () => {
   )
 })
 
+await t.test('a text that is cut anywhere is text, but for the parts of cut characters', async () => {
+  const type = 'text/plain'
+  fc.assert(
+    fc.property(texts, fc.nat(), fc.nat(), (text, from, to) => {
+      const [start, end] = [from % (text.length + 1), to % (text.length + 1)].sort((a, b) => a - b)
+      const body = text.subarray(start, end)
+      const messages = messagesOf(body, type, 1_000)
+      const cut = messages.filter(({ kind }) => kind === 'bytes')
+      return (
+        joinMessages(messages, type).equals(body) &&
+        messages.length - cut.length <= 1 &&
+        cut.every((message) => joinMessages([message], type).length <= 3)
+      )
+    }),
+  )
+})
+
 await t.test('the complete part of a text ends with a character', async () => {
   fc.assert(
     fc.property(texts, fc.nat(), (text, cut) => {
