@@ -26,6 +26,7 @@ import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from '
 import { Fanout } from './fanout.js'
 import { HubFigures } from './figures.js'
 import { HubFiniteTopics } from './finite/finite-topics.js'
+import { Intake } from './intake.js'
 import { Lifecycle } from './lifecycle.js'
 import { readMetrics } from './metrics.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
@@ -150,10 +151,11 @@ export class Hub {
         figures,
         connections,
         describe: (stream) => this.#streams.describe(stream),
-        published: () => this.#publisher.published,
+        published: (): number => intake.published,
       },
       { version, presenceGrace },
     ))
+    const intake = new Intake({ figures, fanout, systemTopics: neighbours.systemTopics })
     const cursors = (this.#ownCursors = new NamedCursors(log.records, {
       epoch: () => log.view.epoch,
       limit: maxCursorsPerSubject,
@@ -166,6 +168,7 @@ export class Hub {
       {
         log,
         lifecycle,
+        intake,
         isFirst: () => messenger.nodes()[0] === messenger.node,
         isAlone: () => messenger.isAlone,
         typedTopics,
@@ -184,6 +187,7 @@ export class Hub {
       encoder,
       fanout,
       figures,
+      intake,
       readers,
       messenger,
       connections,

@@ -11,7 +11,7 @@ import type { NewEvent } from '../model/event.js'
 import type { HubFigures } from './figures.js'
 import { payloadBytes } from '../model/payload.js'
 import { isNumber, shapeOf } from '../model/shape.js'
-import { Latency } from './latency.js'
+import { Latency, type Timing } from './latency.js'
 import { residentMemory } from './resident-memory.js'
 import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
@@ -27,8 +27,11 @@ const INTERVAL = 1_000
 /** The time between two samples of the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
-/** Without a subscriber of the statistics, one publish of so many is timed: a reading of the clock has a cost. */
-const TIMED = 8
+/**
+ * The metrics sample one publish of so many. Without a subscriber of the statistics, no other one is timed: a reading
+ * of the clock has a cost.
+ */
+const SAMPLED = 8
 /** The maximum number of topics with rates in an event. */
 const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
@@ -103,9 +106,10 @@ export class StatsMeter {
     this.#source.measure(undefined)
   }
 
-  /** Returns the monotonic time if the latency of this publish is measured, and `undefined` otherwise. */
-  clock(): number | undefined {
-    return this.#isListenedTo || this.#publishes++ % TIMED === 0 ? monotonicNow() : undefined
+  /** Begins to time a publish; `undefined`: this one is not timed. */
+  time(): Timing | undefined {
+    const isSampled = this.#publishes++ % SAMPLED === 0
+    return isSampled || this.#isListenedTo ? { since: monotonicNow(), isSampled } : undefined
   }
 
   /** Counts a published event. */

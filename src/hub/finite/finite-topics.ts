@@ -10,6 +10,7 @@ import { HubError } from '../../model/hub-error.js'
 import { quote } from '../../model/quote.js'
 import { Selection } from '../../model/selection.js'
 import { requireTopic } from '../../model/topic.js'
+import type { Intake } from '../intake.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { TypedTopics } from '../typed-topics/typed-topics.js'
 import type { Request } from './admission.js'
@@ -51,6 +52,7 @@ export interface FiniteOptions {
 export interface FiniteSource {
   log: EventLog
   lifecycle: Lifecycle
+  intake: Intake
   /** Whether this process does what one process does for all. */
   isFirst: () => boolean
   /** Whether there are no other processes. */
@@ -404,6 +406,7 @@ export class HubFiniteTopics implements FiniteTopics {
       const { maxEventSize, maxSize, room } = this.#options
       writer = new TopicWriter(entry, {
         log: this.#source.log,
+        intake: this.#source.intake,
         limits: { message: maxEventSize, topic: maxSize, left: () => room - this.#bytes },
         catchUp: () => this.#catchUp(),
         requireWritable,
