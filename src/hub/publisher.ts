@@ -152,12 +152,17 @@ export class Publisher {
 
   /**
    * Publishes up to 1,000 events, all or none: all are checked before any is stored. Resolves when they are durable.
-   * @throws HubError as `publish`; its `index` is the index of the refused event
+   * @throws HubError as `publish`; its `index` is the index of the refused event, and its message begins with it
    */
   async publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
-    const events = checkEvents(inputs, this.#maxEventSize, trace)
-    if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
-    return this.publishChecked(events)
+    try {
+      const events = checkEvents(inputs, this.#maxEventSize, trace)
+      if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
+      return await this.publishChecked(events)
+    } catch (err) {
+      if (err instanceof HubError && err.index !== undefined) err.message = `events[${err.index}]: ${err.message}`
+      throw err
+    }
   }
 
   /**

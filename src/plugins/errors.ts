@@ -145,7 +145,9 @@ function fromHub(err: HubError): Problem {
   const { message, index, errors } = err
   const at = index === undefined ? '' : `/events/${index}`
   const faults = errors?.map((error) => ({ ...error, path: at + error.path })) ?? (at && [{ path: at, message }])
-  return new Problem(problemOf(err), message, faults ? { errors: faults } : {}, { cause: err })
+  return new Problem(problemOf(err), at === '' ? message : `${at}: ${message}`, faults ? { errors: faults } : {}, {
+    cause: err,
+  })
 }
 
 /** Returns the code of the refusal of an error of the hub. */

@@ -214,7 +214,7 @@ export class HubFiniteTopics implements FiniteTopics {
 
   /**
    * Checks messages of JSON. Texts and bytes are parts of a whole, which no schema describes.
-   * @throws HubError `schema-mismatch`, whose paths begin with the index of the message
+   * @throws HubError `schema-mismatch` with the `index` of the message
    */
   #requireTyped(topic: string, messages: readonly Message[] = []): void {
     const { typedTopics } = this.#source
@@ -222,10 +222,9 @@ export class HubFiniteTopics implements FiniteTopics {
     for (const [index, { kind, payload }] of messages.entries()) {
       if (kind !== 'json') continue
       try {
-        typedTopics.check({ topic, type: undefined, kind, payload })
+        typedTopics.checkMessage(topic, payload)
       } catch (err) {
-        if (err instanceof HubError)
-          err.errors = err.errors?.map((fault) => ({ ...fault, path: fault.path.replace(/^\/data/, `/${index}`) }))
+        if (err instanceof HubError) err.index = index
         throw err
       }
     }

@@ -72,7 +72,12 @@ export class Run {
    * @param message of JSON any value, of other content types a string or bytes
    */
   async append(message: unknown): Promise<void> {
-    await this.#append({ messages: [this.#message(message)] })
+    try {
+      await this.#append({ messages: [this.#message(message)] })
+    } catch (err) {
+      if (err instanceof HubError) err.index = undefined // a single message needs no index
+      throw err
+    }
   }
 
   /**

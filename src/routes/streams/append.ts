@@ -10,7 +10,7 @@ import { requireGrant } from './access.js'
 import { bodyLimit, isLiveUpload } from './body.js'
 import { producerHeaders, stateHeaders } from './answer-headers.js'
 import { requireMediaType, requireState, type StreamsContext } from './context.js'
-import { messagesOf } from './messages.js'
+import { messagesOf, placing } from './messages.js'
 import { readEnd, readLease, readOrder, readProducer } from './request-headers.js'
 import { answerUpload } from './upload.js'
 
@@ -33,9 +33,11 @@ export async function answerAppend(
   if (body instanceof Readable && isLiveUpload(request, state.contentType))
     return answerUpload(context, state, request, reply, { ...asked, body })
   const bytes = await bytesOf(context, body)
-  const append = bytes.length === 0 ? withoutBody(asked) : withBody(context, state, headers['content-type'], bytes)
-  const answer = await context.finite.append(topic, { ...asked, ...append })
-  const isNew = append.messages.length > 0 && !answer.duplicate
+  const answer = await placing(bytes, () => {
+    const append = bytes.length === 0 ? withoutBody(asked) : withBody(context, state, headers['content-type'], bytes)
+    return context.finite.append(topic, { ...asked, ...append })
+  })
+  const isNew = bytes.length > 0 && !answer.duplicate
   reply.code(asked.producer && isNew ? 200 : 204)
   return reply.headers({ ...stateHeaders(answer.topic), ...producerHeaders(answer) }).send()
 }
