@@ -1,23 +1,36 @@
 /**
- * The open streams by the ids of their connections, counted by subject and by address (`networkOf`). Live reads count
- * and end as streams.
+ * The open streams and live reads by the ids of their connections, counted by subject and by address (`networkOf`).
  */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
+import type { Selection } from '../model/selection.js'
 import { Smallest } from '../model/smallest.js'
 import type { CloseReason } from '../wire/sse.js'
 import type { Stream, StreamIdentity } from './stream.js'
 
-/** A request that waits for messages of a finite topic. It has no connection id, so it is in no list of streams. */
-export interface LiveRead {
-  readonly info: Pick<StreamIdentity, 'address' | 'principal'>
-  /** Ends the read. It calls `Connections.deleteRead`. */
+/** What can be listed, described and ended: a stream, or a live read. */
+export interface Connection {
+  readonly info: StreamIdentity
+  readonly selection: Selection
+  /** When it was opened, on the wall clock. */
+  readonly since: number
+  /** The number of events and of bytes that it has been sent. */
+  readonly sentEvents: number
+  readonly sentBytes: number
+  /**
+   * Returns the maximum number of events that it has not been sent.
+   * @param head the newest sequence of the log
+   */
+  lag(head: number): number
   end(reason: CloseReason): void
 }
 
+/** A request that waits for messages of a finite topic. Its `end` calls `Connections.deleteRead`. */
+export type LiveRead = Connection
+
 export class Connections {
   readonly #byId = new Map<string, Stream>()
-  readonly #reads = new Set<LiveRead>()
+  readonly #reads = new Map<string, LiveRead>()
   readonly #subjects = new Map<string, number>()
   readonly #addresses = new Map<string, number>()
 
@@ -27,8 +40,8 @@ export class Connections {
   }
 
   /** The live reads. */
-  get reads(): ReadonlySet<LiveRead> {
-    return this.#reads
+  reads(): IterableIterator<LiveRead> {
+    return this.#reads.values()
   }
 
   /** The number of streams that are not live: they read the log, or wait for their sockets. */
@@ -38,10 +51,16 @@ export class Connections {
     return count
   }
 
-  get(id: string): Stream | undefined {
+  get(id: string): Connection | undefined {
+    return this.#byId.get(id) ?? this.#reads.get(id)
+  }
+
+  /** Returns the stream with an id; `undefined`: there is none, or it is a live read. */
+  stream(id: string): Stream | undefined {
     return this.#byId.get(id)
   }
 
+  /** The streams. */
   values(): IterableIterator<Stream> {
     return this.#byId.values()
   }
@@ -69,32 +88,32 @@ export class Connections {
   }
 
   addRead(read: LiveRead): void {
-    this.#reads.add(read)
+    this.#reads.set(read.info.id, read)
     this.#count(read, 1)
   }
 
   /** Does nothing if the live read was deleted before. */
   deleteRead(read: LiveRead): void {
-    if (this.#reads.delete(read)) this.#count(read, -1)
+    if (this.#reads.delete(read.info.id)) this.#count(read, -1)
   }
 
-  #count({ info: { address, principal } }: LiveRead, by: number): void {
+  #count({ info: { address, principal } }: Connection, by: number): void {
     count(this.#addresses, networkOf(address), by)
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, by)
   }
 
   /**
-   * Lists streams in the order of their ids.
+   * Lists streams and live reads in the order of their ids.
    * @param after only ids that sort after this one
    * @param limit the maximum number of streams
    */
   async page(
     after: string,
     limit: number,
-    isMeant: (stream: Stream) => boolean,
-  ): Promise<{ streams: Stream[]; more: boolean }> {
-    const first = new Smallest<Stream>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
-    await mapInTurns(this.#byId.values(), (stream) => {
+    isMeant: (stream: Connection) => boolean,
+  ): Promise<{ streams: Connection[]; more: boolean }> {
+    const first = new Smallest<Connection>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
+    await mapInTurns(this.all(), (stream) => {
       if (stream.info.id > after && first.takes(stream) && isMeant(stream)) first.add(stream)
     })
     const streams = first.sorted()
@@ -102,19 +121,19 @@ export class Connections {
   }
 
   /**
-   * Lists the streams with the greatest values, the greatest first.
+   * Lists the streams and live reads with the greatest values, the greatest first.
    * @param limit the maximum number of streams
    */
   async first(
     limit: number,
-    valueOf: (stream: Stream) => number,
-    isMeant: (stream: Stream) => boolean,
-  ): Promise<{ streams: Stream[]; more: boolean }> {
-    const greatest = new Smallest<{ stream: Stream; value: number }>(
+    valueOf: (stream: Connection) => number,
+    isMeant: (stream: Connection) => boolean,
+  ): Promise<{ streams: Connection[]; more: boolean }> {
+    const greatest = new Smallest<{ stream: Connection; value: number }>(
       limit + 1,
       (a, b) => b.value - a.value || (a.stream.info.id < b.stream.info.id ? -1 : 1),
     )
-    await mapInTurns(this.#byId.values(), (stream) => {
+    await mapInTurns(this.all(), (stream) => {
       if (isMeant(stream)) greatest.add({ stream, value: valueOf(stream) })
     })
     const streams = greatest.sorted().map(({ stream }) => stream)
@@ -123,7 +142,7 @@ export class Connections {
 
   /** Ends the `count` streams that have been open the longest, then live reads. */
   endFirst(count: number, reason: CloseReason): void {
-    for (const stream of this.#all()) {
+    for (const stream of this.all()) {
       if (count-- <= 0) return
       stream.end(reason)
     }
@@ -133,9 +152,9 @@ export class Connections {
    * Ends every stream and every live read for which `isMeant` returns `true`.
    * @returns the number of streams that were ended
    */
-  async end(reason: CloseReason, isMeant: (stream: LiveRead) => boolean): Promise<number> {
+  async end(reason: CloseReason, isMeant: (stream: Connection) => boolean): Promise<number> {
     let count = 0
-    await mapInTurns(this.#all(), (stream) => {
+    await mapInTurns(this.all(), (stream) => {
       if (!isMeant(stream)) return
       stream.end(reason)
       count++
@@ -143,9 +162,10 @@ export class Connections {
     return count
   }
 
-  *#all(): Generator<LiveRead> {
+  /** The streams, then the live reads, each from the oldest on. */
+  *all(): Generator<Connection> {
     yield* this.#byId.values()
-    yield* this.#reads
+    yield* this.#reads.values()
   }
 }
 

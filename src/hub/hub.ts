@@ -20,7 +20,7 @@ import type { KnownNode } from './cluster/node-reports.js'
 import { SharedAllowances } from './cluster/shared-allowances.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
-import { Connections } from './connections.js'
+import { Connections, type Connection } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
@@ -33,7 +33,7 @@ import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
 import type { Start, StartRequest } from './start.js'
-import type { StreamInfo } from './stream-info.js'
+import type { ConnectionChange, StreamInfo } from './stream-info.js'
 import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
@@ -303,8 +303,13 @@ export class Hub {
   }
 
   /** As `Streams.describe`. */
-  describe(stream: Stream): StreamInfo {
+  describe(stream: Connection): StreamInfo {
     return this.#streams.describe(stream)
+  }
+
+  /** As `SystemTopics.changed`, for a live read. */
+  announce(read: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+    this.#neighbours.systemTopics.changed(read, change, reason)
   }
 
   /** Draws the id of a new connection. */

@@ -126,7 +126,7 @@ export class StatsMeter {
   /** Returns what has been sent to streams since the start. */
   sent(): Sent {
     const sum = { ...this.#ended }
-    for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
+    for (const { sentEvents, sentBytes } of this.#source.connections.all()) {
       sum.events += sentEvents
       sum.bytes += sentBytes
     }
@@ -134,7 +134,7 @@ export class StatsMeter {
   }
 
   /** Keeps the counts of an ended stream. */
-  ended({ sentEvents, sentBytes }: Stream): void {
+  ended({ sentEvents, sentBytes }: Pick<Stream, 'sentEvents' | 'sentBytes'>): void {
     this.#ended.events += sentEvents
     this.#ended.bytes += sentBytes
   }

@@ -2,12 +2,12 @@
 import { canonicalAddress } from '../model/client-address.js'
 import { arrayOf, isNumber, isString, nullable, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { CloseReason } from '../wire/sse.js'
-import type { Stream } from './stream.js'
+import type { Connection } from './connections.js'
 
 /** The topic with an event for each stream that opens, changes or ends. */
 export const CONNECTIONS_TOPIC = 'fanfare.connections'
 
-/** Describes one stream. Times are as in RFC 3339. */
+/** Describes one stream or live read. Times are as in RFC 3339. */
 export interface StreamInfo {
   /** The id of its connection. */
   id: string
@@ -60,7 +60,7 @@ export const isConnectionChange = shapeOf<ConnectionChange>({
 })
 
 export function describeStream(
-  { info: { id, address, principal }, feed, since, sentEvents, sentBytes }: Stream,
+  { info: { id, address, principal }, selection, since, sentEvents, sentBytes }: Connection,
   cursor: string,
   lag: number,
 ): StreamInfo {
@@ -68,7 +68,7 @@ export function describeStream(
     id,
     subject: principal.subject ?? null,
     address: address === undefined ? null : canonicalAddress(address),
-    topics: [...feed.selection.patterns],
+    topics: [...selection.patterns],
     since: new Date(since).toISOString(),
     cursor,
     expiresAt: rfc3339(principal.expiresAt),

@@ -52,7 +52,7 @@ export class StreamReaper {
 
   #endReads(): void {
     const time = wallNow()
-    for (const read of this.#subscribers.reads) if (hasExpired(read.info.principal, time)) read.end('expired')
+    for (const read of this.#subscribers.reads()) if (hasExpired(read.info.principal, time)) read.end('expired')
   }
 
   /**

@@ -7,7 +7,7 @@ import { addStats } from './cluster/add-stats.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { NodeReports } from './cluster/node-reports.js'
 import type { Peers } from './cluster/peers.js'
-import type { Connections } from './connections.js'
+import type { Connection, Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
 import type { HubFigures } from './figures.js'
@@ -15,7 +15,6 @@ import type { Timing } from './latency.js'
 import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, isConnectionChange, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { StatsHistory } from './stats-history.js'
-import type { Stream } from './stream.js'
 import { TopicActivity } from './topic-activity.js'
 
 /** The names of all system topics. */
@@ -36,7 +35,7 @@ export interface SystemTopicsSource {
   connections: Connections
   fanout: Fanout
   log: EventLog
-  describe: (stream: Stream) => StreamInfo
+  describe: (stream: Connection) => StreamInfo
   messenger: Messenger
   peers: Peers
   reports: NodeReports
@@ -93,7 +92,7 @@ export class SystemTopics {
   }
 
   /** Reports a change of a stream. */
-  changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+  changed(stream: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, describe, messenger, peers } = this.#source
     if (change === 'closed') this.#stats.ended(stream)
     this.#listen() // this stream may have `fanfare.stats`

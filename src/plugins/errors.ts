@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route answers with an event stream if the client accepts one. */
     eventStream?: boolean
+    /** Whether a request is for an event stream; default: `eventStream`, and the client accepts one. */
+    opensStream?: (request: FastifyRequest) => boolean
     /** Whether a request may have a ticket; default: if it is for an event stream. */
     takesTicket?: (request: FastifyRequest) => boolean
   }
@@ -65,7 +67,7 @@ export default fp<ErrorsOptions>(
     function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
       log(problem, request)
       app.fanfareRefused[problem.code]++
-      if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
+      if (problem.isTemporary && opensStream(request)) {
         reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
         return reply
       }
@@ -102,6 +104,11 @@ export function sendProblem(
     .type('application/problem+json')
     .serializer((body: string) => body)
     .send(JSON.stringify(problem.toBody(base, request.id)))
+}
+
+function opensStream(request: FastifyRequest): boolean {
+  const { eventStream, opensStream } = request.routeOptions.config
+  return opensStream ? opensStream(request) : eventStream === true && wantsStream(request)
 }
 
 /** Whether the client prefers an event stream. */

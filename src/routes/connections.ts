@@ -6,7 +6,8 @@ import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import type { Hub } from '../hub/hub.js'
 import { isStreamInfo, rfc3339 } from '../hub/stream-info.js'
-import type { Stream } from '../hub/stream.js'
+import type { Connection as OpenConnection } from '../hub/connections.js'
+import { Stream } from '../hub/stream.js'
 import type { Principal } from '../model/principal.js'
 import { arrayOf, isMissing, isNumber, isString, nullable, optional, shapeOf } from '../model/shape.js'
 import { requirePattern } from '../model/topic.js'
@@ -98,19 +99,28 @@ function operationsOf(app: FastifyInstance) {
       hub.describe(stream),
     ),
     change: streamOperation(app, 'change-stream', { input: isChange, result: isHeld }, (stream, asking, input) =>
-      changeTopics(hub, stream, asking, input),
+      changeTopics(hub, requireStream(stream), asking, input),
     ),
     renew: streamOperation(
       app,
       'renew-stream',
       { input: optional(isString), result: isRenewed },
-      (stream, asking, source) => renewToken(hub, stream, asking, source),
+      (stream, asking, source) => renewToken(hub, requireStream(stream), asking, source),
     ),
     end: streamOperation(app, 'end-stream', { input: isMissing, result: isMissing }, (stream) => {
       stream.end('revoked')
       return undefined
     }),
   }
+}
+
+/** @throws Problem `invalid-request` for a live read */
+function requireStream(connection: OpenConnection): Stream {
+  if (connection instanceof Stream) return connection
+  throw new Problem(
+    'invalid-request',
+    `${quote(connection.info.id)} is a live read of ${quote(connection.selection.topics[0])}, whose topic and token stay as they are: end it, and read again.`,
+  )
 }
 
 /** Returns a page of open streams. Only admins may list streams. */

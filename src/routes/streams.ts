@@ -7,7 +7,7 @@ import { topicOfPath } from '../model/stream-path.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
-import { addCommonHeaders, refusalHeaders } from './streams/answer-headers.js'
+import { addCommonHeaders, refusalHeaders, SECURITY } from './streams/answer-headers.js'
 import { answerAppend } from './streams/append.js'
 import { takeBodies } from './streams/body.js'
 import { answerCancel, requireCanceller } from './streams/cancel.js'
@@ -30,7 +30,8 @@ const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
   }
   app.addHook('onSend', addCommonHeaders)
   app.setErrorHandler((err, request, reply) => {
-    reply.headers(refusalHeaders(err, request))
+    // the answer to an EventSource leaves without the hook above
+    reply.headers({ ...SECURITY, ...refusalHeaders(err, request) })
     throw err // the hub's own error handler answers
   })
   takeBodies(app, settings)
@@ -44,7 +45,7 @@ function addReads(app: FastifyInstance, context: StreamsContext): void {
   const isReader = (request: FastifyRequest) => requireGrant(request, 'subscribe', topicOf(app, request))
   const route = {
     onRequest: [app.authenticate, check(isReader)],
-    config: { anyQuery: true, takesTicket: isEventStream },
+    config: { anyQuery: true, takesTicket: isEventStream, opensStream: isEventSource },
     schema: { params: StreamParams, querystring: StreamQuery },
   }
   app.get(PATH, route, (request, reply) =>
@@ -98,4 +99,12 @@ function check(require: (request: FastifyRequest) => void) {
 
 function isEventStream({ query }: FastifyRequest): boolean {
   return (query as StreamQuery).live === 'sse'
+}
+
+/**
+ * Whether an EventSource sends a request: any status but 200 would stop it for good. A client of the protocol accepts
+ * anything, and tries again after the 503 or 429 that the protocol asks for.
+ */
+function isEventSource(request: FastifyRequest): boolean {
+  return request.method === 'GET' && isEventStream(request) && /text\/event-stream/i.test(request.headers.accept ?? '')
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { LiveRead } from '../../src/hub/connections.js'
+import { Selection } from '../../src/model/selection.js'
 import { anybody } from './anybody.js'
 import { openHub } from './open-hub.js'
 
@@ -11,7 +12,7 @@ await t.test('streams are listed in pages, sorted by id', async (t) => {
     const { streams, more } = await hub.connections.page(
       after,
       limit,
-      ({ feed: { selection } }) => topic === undefined || selection.hasTopic(topic),
+      ({ selection }) => topic === undefined || selection.hasTopic(topic),
     )
     return { ids: streams.map(({ info }) => info.id), more }
   }
@@ -44,20 +45,27 @@ await t.test('listing or ending many streams lets the event loop run', async (t)
   t.equal(hub.connections.size, 0)
 })
 
-await t.test('live reads count and end as streams, and are in no list', async (t) => {
+const liveRead = (info: Partial<LiveRead['info']>, end: (reason: string) => void): LiveRead => ({
+  info: { id: 'r', address: undefined, principal: anybody, ...info },
+  selection: new Selection(['a']),
+  since: 0,
+  sentEvents: 0,
+  sentBytes: 0,
+  lag: () => 0,
+  end,
+})
+
+await t.test('live reads are listed, count and end as streams', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const { connections } = hub
   await subscribe(['a'])
   const principal = { ...anybody, subject: 'u1' }
   const ended: string[] = []
   const open = (name: string) => {
-    const read: LiveRead = {
-      info: { address: '10.0.0.1', principal },
-      end: (reason) => {
-        ended.push(`${name} ${reason}`)
-        connections.deleteRead(read)
-      },
-    }
+    const read = liveRead({ id: name, address: '10.0.0.1', principal }, (reason) => {
+      ended.push(`${name} ${reason}`)
+      connections.deleteRead(read)
+    })
     connections.addRead(read)
     return read
   }
@@ -65,7 +73,21 @@ await t.test('live reads count and end as streams, and are in no list', async (t
   t.equal(connections.size, 3)
   t.equal(connections.ofSubject('u1'), 2)
   t.equal(connections.fromAddress('10.0.0.1'), 2)
-  t.equal((await connections.page('', 10, () => true)).streams.length, 1)
+  const ids = ({ streams }: { streams: { info: { id: string } }[] }) => streams.map(({ info }) => info.id)
+  t.strictSame(ids(await connections.page('', 10, () => true)), ['c1', 'first', 'second'])
+  t.strictSame(ids(await connections.page('c1', 1, () => true)), ['first'])
+  t.strictSame(
+    ids(
+      await connections.first(
+        3,
+        ({ info }) => info.id.length,
+        ({ info }) => info.id !== 'c1',
+      ),
+    ),
+    ['second', 'first'],
+  )
+  t.equal(connections.get('first'), first)
+  t.equal(connections.stream('first'), undefined)
   connections.deleteRead(first)
   connections.deleteRead(first)
   t.equal(connections.size, 2, 'a read is deleted once')
@@ -82,15 +104,12 @@ await t.test('a live read ends with its token', async (t) => {
   const reasons: string[] = []
   await new Promise<void>((resolve) => {
     const alive = setInterval(() => undefined, 1_000)
-    const read: LiveRead = {
-      info: { address: undefined, principal: { ...anybody, expiresAt: Date.now() + 100 } },
-      end: (reason) => {
-        clearInterval(alive)
-        reasons.push(reason)
-        connections.deleteRead(read)
-        resolve()
-      },
-    }
+    const read = liveRead({ principal: { ...anybody, expiresAt: Date.now() + 100 } }, (reason) => {
+      clearInterval(alive)
+      reasons.push(reason)
+      connections.deleteRead(read)
+      resolve()
+    })
     connections.addRead(read)
   })
   t.strictSame(reasons, ['expired'])

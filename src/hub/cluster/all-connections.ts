@@ -2,9 +2,9 @@
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
 import { arrayOf, isBoolean, isNumber, isString, oneOf, optional, shapeOf } from '../../model/shape.js'
-import type { Connections } from '../connections.js'
+import type { Connection, Connections } from '../connections.js'
 import { isStreamInfo, type StreamInfo } from '../stream-info.js'
-import type { Stream, StreamIdentity } from '../stream.js'
+import type { StreamIdentity } from '../stream.js'
 import type { Messenger } from './messenger.js'
 
 /** The maximum length of all topics on a page, in characters. A page has at least one stream, even a longer one. */
@@ -70,9 +70,9 @@ const isCounts = shapeOf<StreamCounts>({ ofSubject: isNumber, fromAddress: isNum
 
 /** What the list of streams needs to know of a stream. */
 interface StreamView {
-  describe: (stream: Stream) => StreamInfo
+  describe: (stream: Connection) => StreamInfo
   /** Returns the maximum number of events that a stream has not been sent. */
-  lag: (stream: Stream) => number
+  lag: (stream: Connection) => number
 }
 
 export class AllConnections {
@@ -146,7 +146,7 @@ export class AllConnections {
 
   async #list({ after, limit, topic, subject, search, order }: ConnectionsRequest): Promise<ConnectionsList> {
     const text = search?.toLowerCase()
-    const isMeant = ({ info, feed: { selection } }: Stream) =>
+    const isMeant = ({ info, selection }: Connection) =>
       (subject === undefined || info.principal.subject === subject) &&
       (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)) &&
       (text === undefined || isFound(info, text))
@@ -156,7 +156,7 @@ export class AllConnections {
         : await this.#own.page(after, limit, isMeant)
     const page = streams.slice(
       0,
-      fitting(streams, ({ feed }) => feed.selection.patterns),
+      fitting(streams, ({ selection }) => selection.patterns),
     )
     return { connections: await mapInTurns(page, this.#view.describe), more: more || page.length < streams.length }
   }

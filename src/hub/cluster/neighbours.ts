@@ -1,12 +1,11 @@
 /** The parts of the hub that work with the other processes. */
 import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
-import type { Connections } from '../connections.js'
+import type { Connection, Connections } from '../connections.js'
 import type { Fanout } from '../fanout.js'
 import type { HubFigures } from '../figures.js'
 import { residentMemory } from '../resident-memory.js'
 import type { StreamInfo } from '../stream-info.js'
-import type { Stream } from '../stream.js'
 import { SystemTopics } from '../system-topics.js'
 import { AllConnections } from './all-connections.js'
 import { AllHistory } from './all-history.js'
@@ -22,7 +21,7 @@ export interface NeighboursSource {
   fanout: Fanout
   /** The open streams of this process. */
   connections: Connections
-  describe: (stream: Stream) => StreamInfo
+  describe: (stream: Connection) => StreamInfo
   /** Returns the number of events that this process has accepted from publishers. */
   published: () => number
 }

@@ -4,7 +4,7 @@ import type { ClusterMessage } from '../../cluster/cluster.js'
 import { Problem } from '../../errors.js'
 import { isBearer, type Bearer } from '../../auth/principal.js'
 import { nodeOf } from '../../hub/connection-id.js'
-import type { Stream } from '../../hub/stream.js'
+import type { Connection } from '../../hub/connections.js'
 import { quote } from '../../model/quote.js'
 import { isString, shapeOf, type Check } from '../../model/shape.js'
 import { outcomeOf, outcomeWith, valueOf } from '../../plugins/outcome.js'
@@ -37,7 +37,7 @@ export function streamOperation<Input, Result>(
   app: FastifyInstance,
   name: string,
   shape: OperationShape<Input, Result>,
-  operate: (stream: Stream, asking: Bearer, input: Input) => Result,
+  operate: (stream: Connection, asking: Bearer, input: Input) => Result,
 ): RunOperation<Input, Result> {
   const {
     fanfareHub: { connections, messenger },
@@ -80,7 +80,7 @@ function notFound(id: string): Problem {
  * Checks that a principal owns a stream, or is an admin.
  * @throws Problem `not-granted`
  */
-function requireOwn({ admin, subject }: Bearer, stream: Stream): void {
+function requireOwn({ admin, subject }: Bearer, stream: Connection): void {
   if (admin || (subject !== undefined && subject === stream.info.principal.subject)) return
   throw new Problem(
     'not-granted',

@@ -6,6 +6,7 @@ import { monotonicNow } from '../../model/clock.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 import { Chunk } from '../../wire/chunk.js'
 import type { Sink, SinkListener } from '../../wire/sink.js'
+import { closeBlock, drawRetry } from '../../wire/sse.js'
 import { commonHeaders } from './answer-headers.js'
 import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
@@ -33,10 +34,15 @@ export async function answerWithEvents(
   reply: FastifyReply,
   { state, after, cursor }: { state: FiniteTopic; after: number; cursor: string | undefined },
 ): Promise<FastifyReply> {
-  const read = await openRead(context, request)
+  const read = await openRead(context, request, state.topic, after)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
-  const sink = reply.fanfareStream({ ...commonHeaders(reply), ...HEADERS, ...encoding })
-  if (sink) void new MessageStream(context, { read, sink, state, after, cursor }).run(request)
+  const sink = reply.fanfareStream({
+    ...commonHeaders(reply),
+    ...HEADERS,
+    ...encoding,
+    'fanfare-connection': read.info.id,
+  })
+  if (sink) void new MessageStream(context, { read, sink, state, cursor }).run(request)
   else read.close()
   return reply
 }
@@ -45,8 +51,6 @@ interface StreamParts {
   read: WaitingRead
   sink: Sink
   state: FiniteTopic
-  /** The offset of the subscriber. */
-  after: number
   /** The cursor of the subscriber's request. */
   cursor: string | undefined
 }
@@ -56,22 +60,22 @@ class MessageStream implements SinkListener {
   readonly #read: WaitingRead
   readonly #sink: Sink
   readonly #state: FiniteTopic
-  #after: number
   #cursor: number
   /** When the stream ends, and when it was last written to, on the monotonic clock. */
   readonly #until: number
   #lastWrite = -Infinity
+  /** Whether the subscriber has been sent the end of the topic. */
+  #hasEnded = false
   /** Resolves the wait for room in the sink. */
   #resume: (() => void) | undefined
 
-  constructor(context: StreamsContext, { read, sink, state, after, cursor }: StreamParts) {
+  constructor(context: StreamsContext, { read, sink, state, cursor }: StreamParts) {
     const { maxConnectionAge } = context.settings
     const lifetime = LIFETIME.min + Math.random() * (LIFETIME.max - LIFETIME.min)
     this.#context = context
     this.#read = read
     this.#sink = sink
     this.#state = state
-    this.#after = after
     this.#cursor = nextCursor(cursor)
     this.#until = monotonicNow() + (maxConnectionAge > 0 ? Math.min(maxConnectionAge, lifetime) : lifetime)
     sink.listener = this
@@ -79,16 +83,32 @@ class MessageStream implements SinkListener {
   }
 
   async run(request: FastifyRequest): Promise<void> {
+    const { hub } = this.#context
+    hub.announce(this.#read, 'opened')
     try {
-      while (!this.#read.isEnded && monotonicNow() < this.#until) await this.#step()
+      while (!this.#read.isEnded && !this.#isOver) await this.#step()
     } catch (err) {
       // the next request of the subscriber gets the reason
-      if (!(err instanceof HubError && GONE.has(err.code)))
+      if (!(err instanceof HubError && GONE.has(err.code))) {
         request.log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
+        this.#read.end('busy')
+      }
     } finally {
+      const isOver = !this.#read.isEnded
       this.#read.close()
-      this.#sink.end(Chunk.NOTHING)
+      this.#sink.end(this.#lastBlock)
+      hub.announce(this.#read, 'closed', this.#read.reason ?? (this.#hasEnded ? 'ended' : isOver ? 'lifetime' : 'gone'))
     }
+  }
+
+  get #isOver(): boolean {
+    return monotonicNow() >= this.#until
+  }
+
+  /** Why the hub ends the stream. Clients of the protocol skip the block. */
+  get #lastBlock(): Chunk {
+    const { reason } = this.#read
+    return reason === undefined ? Chunk.NOTHING : closeBlock(reason, drawRetry(reason === 'busy'))
   }
 
   /** As `SinkListener.drained`. */
@@ -110,15 +130,17 @@ class MessageStream implements SinkListener {
   async #step(): Promise<void> {
     const { pages, waits } = this.#context
     const { topic, incarnation } = this.#state
-    const shared = await pages.read(topic, this.#after)
+    const shared = await pages.read(topic, this.#read.after)
     const { page } = shared
     if (this.#read.isEnded) return
     if (page.topic.incarnation !== incarnation) return this.#read.close() // deleted, and created again
-    this.#after = page.next
-    if (page.isUpToDate && page.topic.status !== 'open') return this.#end(shared.chunk(this.#cursor))
-    if (page.messages.length > 0 || this.#isQuiet) await this.#send(shared.chunk(this.#advance()))
+    this.#read.after = page.next
+    if (page.isUpToDate && page.topic.status !== 'open')
+      return this.#end(shared.chunk(this.#cursor), page.messages.length)
+    const { length } = page.messages
+    if (length > 0 || this.#isQuiet) await this.#send(shared.chunk(this.#advance()), length)
     if (shared.read === page.next && !page.isUpToDate) return
-    if (page.messages.length === 0) await nextTurn() // a wait that ends at once must not occupy the event loop
+    if (length === 0) await nextTurn() // a wait that ends at once must not occupy the event loop
     await this.#read.wait((wake) => waits.join(topic, shared.read, wake), this.#waitingTime)
   }
 
@@ -139,8 +161,9 @@ class MessageStream implements SinkListener {
     return (this.#cursor = Math.max(this.#cursor, nextCursor(undefined)))
   }
 
-  async #send(chunk: Chunk): Promise<void> {
+  async #send(chunk: Chunk, messages: number): Promise<void> {
     this.#lastWrite = monotonicNow()
+    this.#read.sent(messages, chunk.length)
     if (this.#sink.write(chunk)) return
     await new Promise<void>((resolve) => {
       this.#resume = resolve
@@ -149,7 +172,9 @@ class MessageStream implements SinkListener {
     this.#resume = undefined
   }
 
-  #end(chunk: Chunk): void {
+  #end(chunk: Chunk, messages: number): void {
+    this.#hasEnded = true
+    this.#read.sent(messages, chunk.length)
     this.#sink.end(chunk)
     this.#read.close()
   }

@@ -1,6 +1,8 @@
-/** A request that waits for messages. It counts as a stream, and ends with its token and with the hub. */
+/** A request that waits for messages. It counts as a stream, is in the list of streams, and ends with its token. */
 import type { FastifyRequest } from 'fastify'
 import type { Connections, LiveRead } from '../../hub/connections.js'
+import { wallNow } from '../../model/clock.js'
+import { Selection } from '../../model/selection.js'
 import { requirePrincipal } from '../../plugins/auth.js'
 import type { CloseReason } from '../../wire/sse.js'
 import { countElsewhere, requireFreeStream } from '../subscribe/connection-limits.js'
@@ -8,6 +10,12 @@ import type { StreamsContext } from './context.js'
 
 export class WaitingRead implements LiveRead {
   readonly info: LiveRead['info']
+  readonly selection: Selection
+  readonly since = wallNow()
+  sentEvents = 0
+  sentBytes = 0
+  /** The offset of the subscriber. */
+  after: number
   /** Why the hub has ended the read. */
   reason: CloseReason | undefined
   readonly #connections: Connections
@@ -15,9 +23,11 @@ export class WaitingRead implements LiveRead {
   /** Ends the wait that is under way. */
   #wake: (() => void) | undefined
 
-  constructor(connections: Connections, info: LiveRead['info']) {
+  constructor(connections: Connections, info: LiveRead['info'], topic: string, after: number) {
     this.#connections = connections
     this.info = info
+    this.selection = new Selection([topic])
+    this.after = after
     connections.addRead(this)
   }
 
@@ -28,6 +38,17 @@ export class WaitingRead implements LiveRead {
 
   get isEnded(): boolean {
     return this.#ending.signal.aborted
+  }
+
+  /** As `Connection.lag`. A read that waits has everything. */
+  lag(head: number): number {
+    return this.#wake ? 0 : Math.max(0, head - this.after)
+  }
+
+  /** Counts what the subscriber has been sent. */
+  sent(events: number, bytes: number): void {
+    this.sentEvents += events
+    this.sentBytes += bytes
   }
 
   end(reason: CloseReason): void {
@@ -65,12 +86,18 @@ export class WaitingRead implements LiveRead {
 
 /**
  * Opens a live read within the limits of open streams.
+ * @param after the offset of the subscriber
  * @throws Problem `draining`, `too-many-connections`
  */
-export async function openRead({ hub, settings }: StreamsContext, request: FastifyRequest): Promise<WaitingRead> {
+export async function openRead(
+  { hub, settings }: StreamsContext,
+  request: FastifyRequest,
+  topic: string,
+  after: number,
+): Promise<WaitingRead> {
   const address = request.ip
   const elsewhere = await countElsewhere(hub, settings, { address, principal: requirePrincipal(request) })
-  const identity = { address, principal: requirePrincipal(request) }
+  const identity = { id: hub.drawConnectionId(), address, principal: requirePrincipal(request) }
   requireFreeStream(hub, settings, identity, elsewhere)
-  return new WaitingRead(hub.connections, identity)
+  return new WaitingRead(hub.connections, identity, topic, after)
 }

@@ -111,7 +111,7 @@ async function waitForPage(
   const { finite, waits, settings } = context
   const { topic, ttl = Infinity } = empty.topic
   const until = monotonicNow() + settings.longPoll
-  const read = await openRead(context, request)
+  const read = await openRead(context, request, topic, empty.next)
   const leave = () => read.close()
   reply.raw.once('close', leave)
   try {

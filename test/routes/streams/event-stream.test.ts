@@ -1,7 +1,11 @@
 /** Event streams of finite topics, on sockets. */
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
+import { HubError } from '../../../src/model/hub-error.js'
 import { anyTopic, token } from '../../helper/token.js'
+import type { StreamInfo } from '../../../src/hub/stream-info.js'
+import { send } from '../../helper/http.js'
+import { openStream } from '../../helper/stream.js'
 import { poll } from '../../helper/deadline.js'
 import { controlsOf, dataOf, openStreams } from './open-streams.js'
 
@@ -145,6 +149,42 @@ await t.test('live reads count as streams', async (t) => {
   t.equal(connections.ofSubject('u1'), 0)
 })
 
+await t.test('a temporary refusal does not stop an EventSource', async (t) => {
+  const { app, create, events, call } = await openStreams(t, { maxConnections: 1 })
+  await create('a', 'text/plain')
+  const refused = async (what: string) => {
+    const stream = await events(t, 'a?offset=-1&live=sse')
+    await stream.closed
+    t.match(stream, { status: 200, all: [{ type: 'fanfare.close', data: /^{"reason":"busy","retry":\d+}$/ }] }, what)
+    t.match(stream.headers, { 'content-type': /^text\/event-stream/, 'x-content-type-options': 'nosniff' })
+    t.ok(stream.retries[0]! >= 5_000, 'the browser waits')
+    const { status, headers } = await call('GET', 'a?offset=-1&live=sse') // accepts anything
+    t.equal(status, 503, what)
+    t.ok(headers.get('retry-after'), 'a client of the protocol gets its answer')
+  }
+  const open = await events(t, 'a?offset=-1&live=sse')
+  await refused('too many streams')
+  open.destroy()
+  const { finite } = app.fanfareHub
+  const get = finite.get.bind(finite)
+  finite.get = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await refused('the log is away')
+  finite.get = get
+  await app.fanfareHub.drain(0)
+  await refused('the hub stops')
+  t.equal((await call('GET', 'none?offset=-1&live=sse', { headers: { accept: 'text/event-stream' } })).status, 404)
+})
+
+await t.test('a stream that fails tells an EventSource when to try again', async (t) => {
+  const { create, events, finite } = await openStreams(t, { heartbeat: 100 })
+  await create('a', 'text/plain')
+  const stream = await events(t, 'a?offset=-1&live=sse')
+  await stream.until(() => controlsOf(stream).length === 1)
+  finite.read = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await stream.closed
+  t.match(stream.all.at(-1), { type: 'fanfare.close', data: /"busy"/ })
+})
+
 await t.test('a ticket opens an event stream only', async (t) => {
   const { app, create, events, url } = await openStreams(t)
   await create('a', 'text/plain', 'x')
@@ -219,4 +259,59 @@ await t.test('a hundred subscribers share the reads of a stream', async (t) => {
   }
   t.ok(reads < 100, `${reads} reads for 10 appends to 100 subscribers`)
   streams.forEach((stream) => stream.destroy())
+})
+
+await t.test('live reads are in the list of streams, and can be ended there', async (t) => {
+  const { app, url, create, append, events, call } = await openStreams(t)
+  await create('a', 'text/plain', 'x')
+  const hub = { url: url.replace(/streams\/$/, '') }
+  const owner = token({ subscribe: ['**'], sub: 'u1' })
+  const admin = token({ sub: 'root', admin: true, subscribe: ['**'] })
+  const changes = await openStream(t, `${hub.url}topics/fanfare.connections/events`, { token: admin })
+  const stream = await events(t, 'a?offset=-1&live=sse', { token: owner })
+  await stream.until(() => dataOf(stream).length === 1)
+  const polled = call('GET', 'a?offset=now&live=long-poll', { token: owner })
+  const list = async (query: string) =>
+    (await send<{ connections: StreamInfo[] }>(hub, 'GET', `connections${query}`, { token: admin })).body.connections
+  const reads = await poll(
+    async () => {
+      const found = await list('?topic=a')
+      return found.length === 2 ? found : undefined
+    },
+    () => 'two live reads',
+  )
+  const id = stream.headers['fanfare-connection'] as string
+  const own = reads.find((read) => read.id === id)
+  t.match(own, { subject: 'u1', topics: ['a'], sent: { events: 1, bytes: Number }, lag: 0, address: '127.0.0.1' })
+  t.ok(own!.sent.bytes > 50)
+  t.strictSame((await list('?order=lag')).length, 3)
+  t.match(await send(hub, 'GET', `connections/${id}`, { token: owner }), { status: 200, body: { id } })
+  t.equal((await send(hub, 'GET', `connections/${id}`, { token: token({ sub: 'u2' }) })).status, 403)
+  for (const [method, path, body] of [
+    ['PATCH', `connections/${id}`, { subscribe: ['b'] }],
+    ['PUT', `connections/${id}/token`, undefined],
+  ] as const) {
+    const refused = await send(hub, method, path, { token: owner, body })
+    t.match(refused, { status: 400, body: { code: 'invalid-request', detail: /live read/ } })
+  }
+  t.equal((await send(hub, 'DELETE', `connections/${id}`, { token: owner })).status, 204)
+  await stream.closed
+  t.match(stream.all.at(-1), { type: 'fanfare.close', data: '{"reason":"revoked"}' })
+  t.strictSame(await send(hub, 'DELETE', 'connections?subject=u1', { token: admin }).then(({ body }) => body), {
+    closed: 1,
+  })
+  t.equal((await polled).status, 204, 'its next poll is a new read')
+  const last = await events(t, 'a?offset=now&live=sse', { token: owner })
+  await append('a', 'y', { 'stream-closed': 'true' })
+  await last.closed
+  const told = () =>
+    changes.events.map(({ data }) => JSON.parse(data) as StreamInfo).filter(({ topics }) => topics.includes('a'))
+  await changes.until(() => told().length === 4)
+  t.match(told(), [
+    { change: 'opened', id, topics: ['a'] },
+    { change: 'closed', id, reason: 'revoked', sent: { events: 1 } },
+    { change: 'opened', subject: 'u1' },
+    { change: 'closed', reason: 'ended', sent: { events: 1 } },
+  ])
+  t.equal(app.fanfareHub.connections.size, 1)
 })
