@@ -4,21 +4,25 @@ import fp from 'fastify-plugin'
 import { TOPIC_MAX_LENGTH } from '../model/topic.js'
 import { pathOf } from '../server/logger.js'
 
+export const kMountPath = Symbol('fanfare.mountPath')
+export const kAllowedMethods = Symbol('fanfare.allowedMethods')
+export const kPathBelow = Symbol('fanfare.pathBelow')
+
 declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Returns the prefix of the hub's routes as the request spells it, without a slash at the end; an empty string
      * without a prefix.
      */
-    mountPath: (request: FastifyRequest) => string
+    [kMountPath]: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
-    allowedMethods: (request: FastifyRequest) => string[]
+    [kAllowedMethods]: (request: FastifyRequest) => string[]
     /**
      * Returns the part of a request's path below a path of the hub, as the request spells it, without the slash between
      * them.
      * @param path without wildcards and without a slash at the end
      */
-    pathBelow: (request: FastifyRequest, path: string) => string
+    [kPathBelow]: (request: FastifyRequest, path: string) => string
   }
 }
 
@@ -50,18 +54,18 @@ export default fp(
       routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
     })
 
-    app.decorate('mountPath', (request: FastifyRequest) => {
+    app.decorate(kMountPath, (request: FastifyRequest) => {
       const [path = prefix] = mount.exec(pathOf(request)) ?? []
       return path.replaceAll(/\/{2,}/g, '/')
     })
 
-    app.decorate('allowedMethods', (request: FastifyRequest) => {
+    app.decorate(kAllowedMethods, (request: FastifyRequest) => {
       const path = pathOf(request)
       return [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()
     })
 
     const above = new Map<string, RegExp>()
-    app.decorate('pathBelow', (request: FastifyRequest, path: string) => {
+    app.decorate(kPathBelow, (request: FastifyRequest, path: string) => {
       let pattern = above.get(path)
       if (!pattern)
         above.set(path, (pattern = new RegExp(`^${patternOf(`${prefix}${path}/`, router)}`, flagsOf(router))))

@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { version } from '../model/version.js'
 import type { Settings } from '../settings.js'
-import { routerOptionsOf } from './mount.js'
+import { kTypedTopics } from './hub.js'
+import { kMountPath, routerOptionsOf } from './mount.js'
 import { addPageHeaders } from './page-headers.js'
+import { kRoutes } from './route-list.js'
 
 /** What the routes answer. */
 interface Reference {
@@ -29,7 +31,7 @@ export default async function reference(
   app.get('/openapi.json', async (request, reply) => {
     const [start, end] = (await get()).json
     // the path of the hub may depend on the request: a prefix may have parameters
-    const servers = [{ url: app.mountPath(request) || '/' }]
+    const servers = [{ url: app[kMountPath](request) || '/' }]
     return answer(
       request,
       reply,
@@ -57,9 +59,9 @@ function isFolder({ originalUrl }: FastifyRequest): boolean {
 async function build(app: FastifyInstance, hasAnonymousTopics: boolean): Promise<Reference> {
   const { buildReference } = await import('../openapi/reference.js')
   const { document, page, style } = await buildReference({
-    routes: app.fanfareRoutes,
+    routes: app[kRoutes],
     version,
-    topics: app.fanfareTypedTopics?.schemas ?? [],
+    topics: app[kTypedTopics]?.schemas ?? [],
     hasAnonymousTopics,
   })
   const { openapi, ...rest } = document

@@ -23,8 +23,10 @@ import {
   TopicsChange,
 } from '../schemas/connection.js'
 import type { Static } from '../schemas/typebox.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { kToken } from '../plugins/found-token.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
+import { hubOf } from '../plugins/hub.js'
 import { readCount } from './request/counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
 import { streamOperation } from './request/stream-operation.js'
@@ -36,8 +38,8 @@ const MAX_LIMIT = 1_000
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
-  const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, tokenRequired('see or change a stream')]
+  const hub = hubOf(app)
+  const onRequest = [app[kAuthenticate], tokenRequired('see or change a stream')]
   const { describe, change, renew, end } = operationsOf(app)
 
   app.get(
@@ -65,7 +67,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/connections/:id/token',
     { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
-    async (request) => renew(requirePrincipal(request), request.params.id, request.fanfareToken!.source),
+    async (request) => renew(requirePrincipal(request), request.params.id, request[kToken]!.source),
   )
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
@@ -93,7 +95,7 @@ const isRenewed = shapeOf<Static<typeof RenewedToken>>({ topics: isTopics, expir
 
 /** Defines the operations on one stream. */
 function operationsOf(app: FastifyInstance) {
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
   return {
     describe: streamOperation(app, 'describe-stream', { input: isMissing, result: isStreamInfo }, (stream) =>
       hub.describe(stream),

@@ -6,16 +6,17 @@ import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
 import type { Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
+import { hubOf } from '../plugins/hub.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
 import { tokenRequired } from './request/token-required.js'
 
 const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
-  const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, tokenRequired('use named cursors')]
+  const hub = hubOf(app)
+  const onRequest = [app[kAuthenticate], tokenRequired('use named cursors')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
     cursors: (await hub.cursors.list(requireSubject(requirePrincipal(request)))).map(print),

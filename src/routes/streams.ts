@@ -4,7 +4,9 @@
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { topicOfPath } from '../model/stream-path.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
+import { kLimitPublishing } from '../plugins/limits.js'
 import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
 import { addCommonHeaders, refusalHeaders, SECURITY } from './streams/answer-headers.js'
@@ -20,9 +22,9 @@ import { SharedWaits } from './streams/shared-waits.js'
 const PATH = `${STREAMS}/*`
 
 const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
   const context: StreamsContext = {
-    hub: app.fanfareHub,
+    hub: hubOf(app),
     finite,
     pages: new SharedPages(finite),
     waits: new SharedWaits(finite),
@@ -44,7 +46,7 @@ export default streams
 function addReads(app: FastifyInstance, context: StreamsContext): void {
   const isReader = (request: FastifyRequest) => requireGrant(request, 'subscribe', topicOf(app, request))
   const route = {
-    onRequest: [app.authenticate, check(isReader)],
+    onRequest: [app[kAuthenticate], check(isReader)],
     config: { anyQuery: true, takesTicket: isEventStream, opensStream: isEventSource },
     schema: { params: StreamParams, querystring: StreamQuery },
   }
@@ -57,7 +59,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
   const isPublisher = (request: FastifyRequest) => requireGrant(request, 'publish', topicOf(app, request))
   const config = { anyQuery: true, publishes: 'bytes' as const }
   const schema = { params: StreamParams }
-  const limited = { onRequest: [app.authenticate, check(isPublisher), ...app.limitPublishing], config, schema }
+  const limited = { onRequest: [app[kAuthenticate], check(isPublisher), ...app[kLimitPublishing]], config, schema }
 
   app.put(PATH, limited, (request, reply) => answerCreation(app, context, topicOf(app, request), request, reply))
 
@@ -67,7 +69,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     if (cancelled === undefined) isPublisher(request)
     else await requireCanceller(context, topicOfPath(cancelled), request)
   }
-  const onRequest = [app.authenticate, requireWriter, ...app.limitPublishing]
+  const onRequest = [app[kAuthenticate], requireWriter, ...app[kLimitPublishing]]
   app.post(
     PATH,
     { ...limited, onRequest, schema: { ...schema, response: { 200: CancelledStream } } },
@@ -79,7 +81,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     },
   )
 
-  app.delete(PATH, { onRequest: [app.authenticate, check(isPublisher)], config, schema }, async (request, reply) => {
+  app.delete(PATH, { onRequest: [app[kAuthenticate], check(isPublisher)], config, schema }, async (request, reply) => {
     const topic = topicOf(app, request)
     await requireState(context, topic)
     requireGrant(request, 'publish', topic)

@@ -9,6 +9,7 @@ import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
 import { DEFAULT_MEDIA_TYPE, essenceOf } from '../../model/media-type.js'
+import { kMountPath } from '../../plugins/mount.js'
 import { messagesOf, placing } from './messages.js'
 import { parseOffset } from './offset.js'
 import {
@@ -72,7 +73,7 @@ function readFork(app: FastifyInstance, request: FastifyRequest): Fork | undefin
     if (offset === undefined && sub === undefined) return undefined
     throw new Problem('invalid-stream', 'The headers "Stream-Fork-…" need "Stream-Forked-From".')
   }
-  const source = topicOfSource(from, app.mountPath(request))
+  const source = topicOfSource(from, app[kMountPath](request))
   requireGrant(request, 'subscribe', source)
   return { source, offset: offset === undefined ? undefined : parseOffset(offset), sub }
 }

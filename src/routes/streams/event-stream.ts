@@ -12,6 +12,7 @@ import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
 import { openRead, type WaitingRead } from './live-read.js'
 import { isText } from '../../model/media-type.js'
+import { kOpenStream } from '../../plugins/event-stream.js'
 
 /**
  * About how long an event stream lasts, in milliseconds: the protocol recommends 60 s (10.2). The time is drawn at
@@ -36,7 +37,7 @@ export async function answerWithEvents(
 ): Promise<FastifyReply> {
   const read = await openRead(context, request, state.topic, after)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
-  const sink = reply.fanfareStream({
+  const sink = reply[kOpenStream]({
     ...commonHeaders(reply),
     ...HEADERS,
     ...encoding,

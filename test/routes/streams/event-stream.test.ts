@@ -2,6 +2,7 @@
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
 import { HubError } from '../../../src/model/hub-error.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { anyTopic, token } from '../../helper/token.js'
 import type { StreamInfo } from '../../../src/hub/stream-info.js'
 import { send } from '../../helper/http.js'
@@ -111,7 +112,7 @@ await t.test('live reads end within a second of the revocation of their token', 
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
   const polled = call('GET', 'a?offset=now&live=long-poll', { token: bearer })
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
   const began = monotonicNow()
@@ -132,7 +133,7 @@ await t.test('live reads count as streams', async (t) => {
   await create('a', 'text/plain')
   const bearer = token({ subscribe: ['**'], sub: 'u1' })
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   t.equal(connections.size, 1)
   for (const live of ['sse', 'long-poll']) {
     const answer = await fetch(`${url}a?offset=now&live=${live}`, { headers: { authorization: `Bearer ${bearer}` } })
@@ -165,12 +166,12 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
   const open = await events(t, 'a?offset=-1&live=sse')
   await refused('too many streams')
   open.destroy()
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
   const get = finite.get.bind(finite)
   finite.get = () => Promise.reject(new HubError('log-unavailable', 'away'))
   await refused('the log is away')
   finite.get = get
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   await refused('the hub stops')
   t.equal((await call('GET', 'none?offset=-1&live=sse', { headers: { accept: 'text/event-stream' } })).status, 404)
 })
@@ -206,10 +207,10 @@ await t.test('a hub that stops ends live reads cleanly', async (t) => {
   const stream = await events(t, 'a?offset=-1&live=sse')
   const polled = call('GET', 'a?offset=now&live=long-poll')
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   await stream.closed
   t.match(await polled, { status: 204 })
   t.equal((await polled).headers.get('connection'), 'close')
@@ -222,7 +223,7 @@ await t.test('a subscriber that does not read is ended, and is sent the rest lat
   const slow = await events(t, 'a?offset=-1&live=sse')
   await slow.until(() => controlsOf(slow).length === 1)
   slow.pause()
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   const part = 'x'.repeat(60_000)
   const COUNT = 250 // more than the buffers of both sockets hold
   for (let n = 0; n < COUNT; n += 10) {
@@ -313,5 +314,5 @@ await t.test('live reads are in the list of streams, and can be ended there', as
     { change: 'opened', subject: 'u1' },
     { change: 'closed', reason: 'ended', sent: { events: 1 } },
   ])
-  t.equal(app.fanfareHub.connections.size, 1)
+  t.equal(hubOf(app).connections.size, 1)
 })
