@@ -73,8 +73,9 @@ const STREAM_TTL = 3_600_000
 const MAX_STREAM_SIZE = 64 * 1024 * 1024
 
 export class Hub {
+  readonly #figures = new HubFigures()
   /** The open streams of this process. */
-  readonly connections = new Connections()
+  readonly connections = new Connections(this.#figures)
   /** Carries requests to the process that holds a stream. */
   readonly messenger: Messenger
   /** The finite topics. */
@@ -83,7 +84,6 @@ export class Hub {
   readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
-  readonly #figures = new HubFigures()
   readonly #version: string
   readonly #encoder: Encoder
   readonly #fanout: Fanout
@@ -310,6 +310,12 @@ export class Hub {
   /** As `SystemTopics.changed`, for a live read. */
   announce(read: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     this.#neighbours.systemTopics.changed(read, change, reason)
+  }
+
+  /** Counts the events and the bytes of an answer: a page of history, or a read of a finite topic. */
+  answered(events: number, bytes: number): void {
+    this.#figures.answered.events += events
+    this.#figures.answered.bytes += bytes
   }
 
   /** Draws the id of a new connection. */

@@ -15,7 +15,6 @@ import { Latency, type Timing } from './latency.js'
 import { residentMemory } from './resident-memory.js'
 import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
-import type { Stream } from './stream.js'
 
 export type { Stats } from './stats-event.js'
 
@@ -37,7 +36,7 @@ const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
 
-/** What has been sent to streams. */
+/** What has been sent to subscribers. */
 export interface Sent {
   events: number
   bytes: number
@@ -68,8 +67,6 @@ export class StatsMeter {
   /** The statistics of the last hour. */
   readonly history = new StatsHistory()
   readonly #source: StatsSource
-  /** The sums over ended streams. */
-  readonly #ended: Sent = { events: 0, bytes: 0 }
   readonly #latency: Latency
   readonly #delay: IntervalHistogram
   #isListenedTo = false
@@ -123,20 +120,11 @@ export class StatsMeter {
     if (count !== undefined || this.#byTopic.size < COUNTED_TOPICS) this.#byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** Returns what has been sent to streams since the start. */
+  /** Returns what has been sent to subscribers since the start: to streams, and in answers to requests. */
   sent(): Sent {
-    const sum = { ...this.#ended }
-    for (const { sentEvents, sentBytes } of this.#source.connections.all()) {
-      sum.events += sentEvents
-      sum.bytes += sentBytes
-    }
-    return sum
-  }
-
-  /** Keeps the counts of an ended stream. */
-  ended({ sentEvents, sentBytes }: Pick<Stream, 'sentEvents' | 'sentBytes'>): void {
-    this.#ended.events += sentEvents
-    this.#ended.bytes += sentBytes
+    const { connections, figures } = this.#source
+    const { events, bytes } = connections.sent()
+    return { events: events + figures.answered.events, bytes: bytes + figures.answered.bytes }
   }
 
   /** Sets the timer of the next measurement. Without a subscriber it is at the end of a period of the history. */

@@ -94,7 +94,6 @@ export class SystemTopics {
   /** Reports a change of a stream. */
   changed(stream: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, describe, messenger, peers } = this.#source
-    if (change === 'closed') this.#stats.ended(stream)
     this.#listen() // this stream may have `fanfare.stats`
     this.#watch(fanout.isWatched(CONNECTIONS_TOPIC))
     const isFollowed = peers.some('watchesConnections')

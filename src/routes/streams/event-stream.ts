@@ -90,13 +90,14 @@ class MessageStream implements SinkListener {
       while (!this.#read.isEnded && !this.#isOver) await this.#step()
     } catch (err) {
       // the next request of the subscriber gets the reason
-      if (!(err instanceof HubError && GONE.has(err.code))) {
+      if (err instanceof HubError && GONE.has(err.code)) this.#hasEnded = true
+      else {
         request.log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
         this.#read.end('busy')
       }
     } finally {
       const isOver = !this.#read.isEnded
-      this.#read.close()
+      this.#read.close(this.#hasEnded ? 'ended' : 'lifetime')
       this.#sink.end(this.#lastBlock)
       hub.announce(this.#read, 'closed', this.#read.reason ?? (this.#hasEnded ? 'ended' : isOver ? 'lifetime' : 'gone'))
     }
@@ -166,17 +167,19 @@ class MessageStream implements SinkListener {
     this.#lastWrite = monotonicNow()
     this.#read.sent(messages, chunk.length)
     if (this.#sink.write(chunk)) return
+    this.#read.isFull = true
     await new Promise<void>((resolve) => {
       this.#resume = resolve
       if (this.#read.isEnded) resolve()
     })
     this.#resume = undefined
+    this.#read.isFull = false
   }
 
   #end(chunk: Chunk, messages: number): void {
     this.#hasEnded = true
     this.#read.sent(messages, chunk.length)
     this.#sink.end(chunk)
-    this.#read.close()
+    this.#read.close('ended')
   }
 }

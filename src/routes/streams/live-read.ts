@@ -1,6 +1,7 @@
 /** A request that waits for messages. It counts as a stream, is in the list of streams, and ends with its token. */
 import type { FastifyRequest } from 'fastify'
 import type { Connections, LiveRead } from '../../hub/connections.js'
+import type { StreamState } from '../../hub/stream.js'
 import { wallNow } from '../../model/clock.js'
 import { Selection } from '../../model/selection.js'
 import { requirePrincipal } from '../../plugins/auth.js'
@@ -16,6 +17,8 @@ export class WaitingRead implements LiveRead {
   sentBytes = 0
   /** The offset of the subscriber. */
   after: number
+  /** Whether the socket is full. */
+  isFull = false
   /** Why the hub has ended the read. */
   reason: CloseReason | undefined
   readonly #connections: Connections
@@ -40,6 +43,12 @@ export class WaitingRead implements LiveRead {
     return this.#ending.signal.aborted
   }
 
+  get state(): StreamState {
+    if (this.isEnded) return 'closed'
+    if (this.isFull) return 'waiting'
+    return this.#wake ? 'live' : 'catching-up'
+  }
+
   /** As `Connection.lag`. A read that waits has everything. */
   lag(head: number): number {
     return this.#wake ? 0 : Math.max(0, head - this.after)
@@ -56,9 +65,12 @@ export class WaitingRead implements LiveRead {
     this.close()
   }
 
-  /** Ends the read without a reason. */
-  close(): void {
-    this.#connections.deleteRead(this)
+  /**
+   * Ends the read without a reason of the hub.
+   * @param how the read has ended, unless the hub has ended it
+   */
+  close(how: 'ended' | 'lifetime' | 'gone' | 'answered' = 'gone'): void {
+    this.#connections.deleteRead(this, this.reason ?? how)
     this.#ending.abort()
     this.#wake?.()
   }

@@ -60,8 +60,8 @@ export async function answerRead(
   if (live === 'long-poll') return answerWhenReady(context, request, reply, { topic, after, cursor })
   const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
   requireGrant(request, 'subscribe', topic)
-  if (offset !== 'now') return sendCached(request, reply, page, after)
-  return sendPage(reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
+  if (offset !== 'now') return sendCached(context, request, reply, page, after)
+  return sendPage(context, reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
 }
 
 /**
@@ -97,7 +97,7 @@ async function answerWhenReady(
   requireGrant(request, 'subscribe', topic)
   const isEnd = page.isUpToDate && page.topic.status !== 'open'
   if (!isEnd) reply.header('stream-cursor', String(nextCursor(cursor)))
-  if (page.messages.length > 0) return sendPage(reply, page)
+  if (page.messages.length > 0) return sendPage(context, reply, page)
   return reply.code(204).headers(pageHeaders(page)).send()
 }
 
@@ -126,7 +126,7 @@ async function waitForPage(
     return page
   } finally {
     reply.raw.removeListener('close', leave)
-    read.close()
+    read.close('answered')
   }
 }
 
@@ -136,13 +136,19 @@ function isEmpty({ messages, isUpToDate, topic }: MessagePage): boolean {
 }
 
 /** Sends a page with its ETag, or 304 if the client has it (RFC 9110, 13.1.2). */
-function sendCached(request: FastifyRequest, reply: FastifyReply, page: MessagePage, after: number): FastifyReply {
+function sendCached(
+  context: StreamsContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  page: MessagePage,
+  after: number,
+): FastifyReply {
   const { topic, next, isUpToDate } = page
   const end = isUpToDate && topic.status !== 'open' ? ':c' : ''
   const etag = `"${topic.incarnation}:${after}:${next}${isUpToDate ? ':t' : ''}${end}"`
   reply.headers({ etag, ...REVALIDATE })
   const known = request.headers['if-none-match']
-  if (known === undefined || !matchesTag(known, etag)) return sendPage(reply, page)
+  if (known === undefined || !matchesTag(known, etag)) return sendPage(context, reply, page)
   return reply.code(304).headers(pageHeaders(page)).send()
 }
 
@@ -150,11 +156,11 @@ function matchesTag(known: string, etag: string): boolean {
   return known.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 }
 
-function sendPage(reply: FastifyReply, page: MessagePage): FastifyReply {
+function sendPage({ hub }: StreamsContext, reply: FastifyReply, page: MessagePage): FastifyReply {
   const { contentType } = page.topic
-  return reply
-    .headers({ ...pageHeaders(page), ...SANDBOX, 'content-type': contentType })
-    .send(joinMessages(page.messages, contentType))
+  const body = joinMessages(page.messages, contentType)
+  hub.answered(page.messages.length, body.length)
+  return reply.headers({ ...pageHeaders(page), ...SANDBOX, 'content-type': contentType }).send(body)
 }
 
 function pageHeaders({ topic, next, isUpToDate }: MessagePage): Record<string, string> {
