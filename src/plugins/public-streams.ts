@@ -84,7 +84,7 @@ export function createPublicStreams(hub: Hub, onError: (err: unknown, message: s
     async create(topic, options = {}) {
       requireOptions(options, 'The options of a stream', OPTIONS, 'invalid-stream')
       const { contentType = 'text/plain', expiresAt, createdBy } = options
-      const lease = timeOf('lease', options.lease) ?? DEFAULT_LEASE
+      const lease = (timeOf('lease', options.lease) ?? DEFAULT_LEASE) || undefined
       const { topic: state, created } = await finite.create(
         topic,
         {
@@ -93,10 +93,10 @@ export function createPublicStreams(hub: Hub, onError: (err: unknown, message: s
           expiresAt: expiresAt === undefined ? undefined : dateOf(expiresAt),
           coalesce: timeOf('coalesce', options.coalesce),
         },
-        { createdBy },
+        { createdBy, lease },
       )
       if (!created) throw new HubError('stream-exists', `${quote(topic)} exists: open it, or use another name.`)
-      return Run.open(finite, state, lease === 0 ? undefined : lease, failed)
+      return Run.open(finite, state, lease, failed)
     },
     async open(topic) {
       const state = await finite.get(topic)

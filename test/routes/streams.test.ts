@@ -149,11 +149,16 @@ await t.test('who may not cancel is refused before the body', async (t) => {
   }
 })
 
-await t.test('an array of very many messages is appended', async (t) => {
+await t.test('an array of many messages is appended, and one of too many is refused', async (t) => {
   const { send } = await openApp(t)
   await send({ method: 'PUT', url: '/streams/a', headers: json })
-  const payload = JSON.stringify(Array.from({ length: 150_000 }, () => 0))
-  t.equal((await send({ method: 'POST', url: '/streams/a', headers: json, payload })).statusCode, 204)
+  const many = (length: number) => JSON.stringify(Array.from({ length }, () => 0))
+  const append = (length: number) => send({ method: 'POST', url: '/streams/a', headers: json, payload: many(length) })
+  t.equal((await append(10_000)).statusCode, 204)
+  isProblem(t, await append(10_001), 413, 'body-too-large')
+  const put = { method: 'PUT', url: '/streams/b', headers: json, payload: many(150_000) } as const
+  isProblem(t, await send(put), 413, 'body-too-large')
+  t.equal((await send({ method: 'HEAD', url: '/streams/b' })).statusCode, 404)
 })
 
 await t.test('a stream that has ended stays as it is when it is cancelled', async (t) => {
@@ -195,7 +200,15 @@ await t.test('only a lease makes a request without a body meaningful', async (t)
 await t.test('a stream whose lease ends without an append ends with an error', async (t) => {
   const { app, send } = await openApp(t)
   await listen(app) // a listening server keeps the process alive during the wait
+  const { records } = hubOf(app)
+  const swap = records.swap.bind(records)
+  let writes = 0
+  records.swap = (...args) => {
+    writes++
+    return swap(...args)
+  }
   await send({ method: 'PUT', url: '/streams/a', headers: { ...text, 'fanfare-lease': '1s' } })
+  t.equal(writes, 1, 'the topic is never without its lease')
   await hubOf(app).finite.wait('a', Number.MAX_SAFE_INTEGER, AbortSignal.timeout(10_000))
   t.equal((await send({ method: 'HEAD', url: '/streams/a' })).headers['fanfare-status'], 'error')
 })

@@ -24,6 +24,8 @@ export interface CreateOptions {
   messages?: readonly Message[]
   end?: 'done' | 'error' | undefined
   createdBy?: string | undefined
+  /** As in `AppendRequest`. */
+  lease?: number | undefined
 }
 
 export interface CreationSource extends ForkSource {
@@ -102,12 +104,14 @@ export class Creation {
   }): FiniteRecord {
     const { config, fork, asked, options, initial } = wanted
     const { view } = this.#source.log
+    const createdAt = wallNow()
+    const { lease } = options
     const expires = config.ttl === undefined && config.expiresAt === undefined ? fork?.inherited : config
     const record: FiniteRecord = {
       epoch: view.epoch,
       incarnation: drawIncarnation(),
       base: view.head,
-      createdAt: wallNow(),
+      createdAt,
       createdBy: options.createdBy,
       contentType: config.contentType ?? fork?.inherited.contentType ?? DEFAULT_CONTENT_TYPE,
       ttl: expires?.ttl,
@@ -116,6 +120,7 @@ export class Creation {
       fork: fork?.stored,
       asked,
       initial: initial || undefined,
+      touch: lease === undefined ? undefined : { time: createdAt, lease },
     }
     return JSON.parse(JSON.stringify(record)) as FiniteRecord // without undefined members, as it is stored
   }

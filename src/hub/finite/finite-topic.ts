@@ -109,7 +109,8 @@ export interface FiniteTopics {
   /**
    * Creates a finite topic, or finds one with the same configuration and the same state (open or ended). A fork without
    * a content type has that of its source, and one without `ttl` and `expiresAt` has the expiry of its source.
-   * @param end the topic ends at once, after `messages`
+   * `end`: the topic ends at once, after `messages`. `lease`: as in `AppendRequest`; of a topic that exists it is not
+   * changed.
    * @throws HubError `stream-exists` if there is another one, also a deleted one with forks; `stream-not-found`,
    *   `fork-source-gone`, `content-type-mismatch` or `invalid-offset` for a fork; `invalid-stream` for a configuration;
    *   `streams-full`, `stream-too-large`, `event-too-large`
@@ -117,7 +118,12 @@ export interface FiniteTopics {
   create(
     topic: string,
     config: Omit<FiniteConfig, 'contentType'> & { contentType?: string | undefined },
-    options?: { messages?: readonly Message[]; end?: 'done' | 'error' | undefined; createdBy?: string | undefined },
+    options?: {
+      messages?: readonly Message[]
+      end?: 'done' | 'error' | undefined
+      createdBy?: string | undefined
+      lease?: number | undefined
+    },
   ): Promise<{ topic: FiniteTopic; created: boolean }>
 
   /** Returns the state; `undefined`: there is none, or it has expired. Does not count as a read. */

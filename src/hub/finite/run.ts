@@ -40,7 +40,7 @@ export class Run {
 
   /**
    * Opens a run of a topic.
-   * @param lease the topic ends with `error` this many milliseconds after the process has stopped
+   * @param lease the lease that the topic was created with, which the run renews; `undefined`: none
    */
   static async open(
     finite: HubFiniteTopics,
@@ -54,7 +54,7 @@ export class Run {
     )
     const now = await finite.get(state.topic)
     run.#changed(now?.incarnation === state.incarnation ? now.status : undefined)
-    if (lease !== undefined && run.status === 'open') await run.#hold(lease, onError)
+    if (lease !== undefined && run.status === 'open') run.#hold(lease, onError)
     return run
   }
 
@@ -193,8 +193,7 @@ export class Run {
   }
 
   /** Holds the lease of the writer while this process runs. */
-  async #hold(lease: number, onError: (err: unknown) => void): Promise<void> {
-    await this.#append({ messages: [], lease })
+  #hold(lease: number, onError: (err: unknown) => void): void {
     const renew = (): void =>
       void this.#append({ messages: [] }).catch((err: unknown) => {
         if (!isGone(err) && !isOver(err)) onError(err)

@@ -46,10 +46,10 @@ export async function answerCreation(
     const messages = body.length === 0 ? [] : messagesOf(body, ofMessages, settings.maxEventSize)
     requireGrant(request, 'publish', topic) // the token may have expired while the body arrived
     const { subject: createdBy } = requirePrincipal(request)
-    return finite.create(topic, { contentType, ...config }, { messages, end, createdBy })
+    return finite.create(topic, { contentType, ...config }, { messages, end, createdBy, lease, trace })
   }
   const { topic: state, created } = await placing(body, create)
-  if (lease !== undefined && state.status === 'open') await finite.append(topic, { messages: [], lease })
+  if (!created && lease !== undefined && state.status === 'open') await finite.append(topic, { messages: [], lease })
   if (created) reply.code(201).header('location', urlOf(request))
   const { 'content-type': type } = configHeaders(state)
   return reply.headers({ 'content-type': type, ...stateHeaders(state) }).send(Buffer.alloc(0))

@@ -10,11 +10,14 @@ import { problemOf } from '../../plugins/errors.js'
 import { parseJson } from '../../server/body-json.js'
 import { isJson, isText } from '../../model/media-type.js'
 
+/** The maximum number of values of an array. One transaction stores all of them, and holds the event loop meanwhile. */
+const MAX_VALUES = 10_000
+
 /**
  * Returns the messages of a body: the values of JSON (Durable Streams, 9.1.2), or the bytes, in parts of at most
  * `maxSize` bytes.
  * @param contentType that of the finite topic
- * @throws Problem `invalid-json`, `invalid-encoding`; HubError `event-too-large`, `invalid-event`
+ * @throws Problem `invalid-json`, `invalid-encoding`, `body-too-large`; HubError `event-too-large`, `invalid-event`
  */
 export function messagesOf(body: Buffer, contentType: string, maxSize: number): Message[] {
   if (isJson(contentType)) return valuesOf(body).map((value, index) => messageAt(index, value, maxSize))
@@ -111,7 +114,12 @@ export function completeLength(bytes: Buffer): number {
 function valuesOf(body: Buffer): unknown[] {
   if (!isUtf8(body)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
   const value = parseJson(withoutMark(body), 'The body', tooDeep)
-  return Array.isArray(value) ? value : [value]
+  if (!Array.isArray(value)) return [value]
+  if (value.length <= MAX_VALUES) return value
+  throw new Problem(
+    'body-too-large',
+    `The array has ${value.length} values; an append has at most ${MAX_VALUES}. Send several appends, or one live upload of NDJSON.`,
+  )
 }
 
 function endOfPart(body: Buffer, start: number, maxSize: number, keepsCharacters: boolean): number {

@@ -48,6 +48,9 @@ await t.test('bad JSON is refused', async (t) => {
   t.throws(() => read('{'), { code: 'invalid-json' })
   t.throws(() => read(Buffer.from([0x22, 0xff, 0x22])), { code: 'invalid-encoding' })
   t.throws(() => read('[1,"0123456789"]'), { code: 'event-too-large' })
+  const values = (count: number) => messagesOf(Buffer.from(`[0${',0'.repeat(count - 1)}]`), 'application/json', 10)
+  t.equal(values(10_000).length, 10_000)
+  t.throws(() => values(10_001), { code: 'body-too-large', message: /10001 values/ })
   t.throws(() => messagesOf(Buffer.from('['.repeat(700) + ']'.repeat(700)), 'application/json', 9_999), {
     code: 'invalid-event',
   })
