@@ -67,7 +67,7 @@ export class Intake {
     this.#figures.published.duplicate += count
   }
 
-  #took({ since }: Timing): void {
-    this.#figures.appends.observe((monotonicNow() - since) / 1_000)
+  #took({ since, isSampled }: Timing): void {
+    if (isSampled) this.#figures.appends.observe((monotonicNow() - since) / 1_000)
   }
 }

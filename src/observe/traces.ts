@@ -31,12 +31,13 @@ export interface Failure {
 }
 
 /** The names of spans. They have few values, as OpenTelemetry asks: topics are attributes. */
-export type SpanName = 'publish' | 'publish batch' | 'publish upload' | 'create' | 'append' | 'append upload' | 'subscribe'
+export type SpanName =
+  'publish' | 'publish batch' | 'publish upload' | 'create' | 'append' | 'append upload' | 'subscribe'
 
 /** The name and the attributes of the span of a request. */
 export interface RequestSpan {
   name: SpanName
-  attributes: Attributes
+  attributes: () => Attributes
 }
 
 /** A piece of work that belongs to a trace. */
@@ -99,7 +100,7 @@ export class Traces {
    * @param elapsed the time since the beginning of the request, in milliseconds
    */
   refuse({ name, attributes }: RequestSpan, headers: TraceHeaders, err: unknown, elapsed: number): void {
-    if (this.#api) this.#span(this.#api, name, headers, attributes, { startTime: wallNow() - elapsed }).fail(err)
+    if (this.#api) this.#span(this.#api, name, headers, attributes(), { startTime: wallNow() - elapsed }).fail(err)
     else if (isRegistered()) void this.prepare()
   }
 
@@ -113,13 +114,7 @@ export class Traces {
     return span && this.#api.isSpanContextValid(span) ? contextOfSpan(span) : undefined
   }
 
-  #span(
-    api: Api,
-    name: SpanName,
-    headers: TraceHeaders,
-    attributes: Attributes,
-    options: SpanOptions = {},
-  ): SpanTrace {
+  #span(api: Api, name: SpanName, headers: TraceHeaders, attributes: Attributes, options: SpanOptions = {}): SpanTrace {
     const tracer = api.trace.getTracer('fanfare', this.#version)
     const active = api.context.active()
     const ids = parseTraceparent(headers['traceparent'])
@@ -131,9 +126,7 @@ export class Traces {
     const all = { 'messaging.system': 'fanfare', ...attributes }
     const span = tracer.startSpan(name, { ...options, kind, attributes: all }, parent)
     const own = span.spanContext()
-    const context = api.isSpanContextValid(own)
-      ? contextOfSpan(own)
-      : ids && contextOf(ids, state)
+    const context = api.isSpanContextValid(own) ? contextOfSpan(own) : ids && contextOf(ids, state)
     return new SpanTrace(api, span, api.trace.setSpan(parent, span), context, this.#failureOf)
   }
 }

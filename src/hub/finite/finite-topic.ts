@@ -123,6 +123,7 @@ export interface FiniteTopics {
       end?: 'done' | 'error' | undefined
       createdBy?: string | undefined
       lease?: number | undefined
+      trace?: TraceContext | undefined
     },
   ): Promise<{ topic: FiniteTopic; created: boolean }>
 

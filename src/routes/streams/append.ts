@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
 import type { AppendRequest, FiniteTopic } from '../../hub/finite/finite-topic.js'
 import type { EventTopic } from '../../model/topic.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { readBody } from '../../server/body-timeout.js'
 import { requireGrant } from './access.js'
 import { bodyLimit, isLiveUpload } from './body.js'
@@ -20,9 +21,11 @@ export async function answerAppend(
   topic: EventTopic,
   request: FastifyRequest,
   reply: FastifyReply,
+  trace: TraceContext | undefined,
 ): Promise<FastifyReply> {
   const { headers, body } = request
   const asked = {
+    trace,
     end: readEnd(headers),
     producer: readProducer(headers),
     order: readOrder(headers),

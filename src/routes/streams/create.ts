@@ -4,6 +4,7 @@ import { Problem } from '../../errors.js'
 import type { Fork } from '../../hub/finite/finite-topic.js'
 import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { requirePrincipal } from '../../plugins/auth.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
@@ -29,6 +30,7 @@ export async function answerCreation(
   topic: EventTopic,
   request: FastifyRequest,
   reply: FastifyReply,
+  trace: TraceContext | undefined,
 ): Promise<FastifyReply> {
   const { headers } = request
   const { finite, settings } = context

@@ -228,9 +228,9 @@ class Upload {
   }
 
   async #append(messages: Message[], end?: AppendRequest['end']): Promise<void> {
-    const { lease } = this.#asked
+    const { lease, trace } = this.#asked
     this.#renewedAt = monotonicNow()
-    const { topic } = await this.#context.finite.append(this.state.topic, { messages, end, lease })
+    const { topic } = await this.#context.finite.append(this.state.topic, { messages, end, lease, trace })
     this.state = topic
   }
 
