@@ -55,10 +55,7 @@ export async function serve(
       if (err) logger.fatal({ err }, 'stopping after an error')
       else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
       await drain(app, err ? 0 : hub.drain)
-      const timer = setTimeout(() => void hubOf(app).refuseWaiting(), WAIT_AT_CLOSE)
-      await app.close()
-      await metricsApp?.close()
-      clearTimeout(timer)
+      await close(app, metricsApp)
     },
     async halt() {
       // a closed server has removed its socket, but the server may still be open here
@@ -73,8 +70,7 @@ export async function serve(
     address = await listen(app, host, port, sharesSocket)
   } catch (err) {
     if (stop.hasSignal()) return undefined // the application is being closed
-    await app.close()
-    await metricsApp?.close()
+    await close(app, metricsApp)
     throw err
   }
   watchDescriptors(logger)
@@ -95,6 +91,14 @@ async function listenForMetrics(
   const { url } = await listen(metricsApp, metricsHost, metricsPort, false, names)
   app.log.info({ metrics: `${url}/metrics` }, `serving metrics at ${url}/metrics`)
   return metricsApp
+}
+
+/** Closes the ports of a hub, and its log. */
+async function close(app: FastifyInstance, metricsApp: FastifyInstance | undefined): Promise<void> {
+  const timer = setTimeout(() => void hubOf(app).refuseWaiting(), WAIT_AT_CLOSE)
+  await app.close()
+  await metricsApp?.close()
+  clearTimeout(timer)
 }
 
 /**

@@ -98,7 +98,7 @@ function operationsOf(app: FastifyInstance) {
   const hub = hubOf(app)
   return {
     describe: streamOperation(app, 'describe-stream', { input: isMissing, result: isStreamInfo }, (stream) =>
-      hub.describe(stream),
+      hub.streams.describe(stream),
     ),
     change: streamOperation(app, 'change-stream', { input: isChange, result: isHeld }, (stream, asking, input) =>
       changeTopics(hub, requireStream(stream), asking, input),
@@ -137,14 +137,21 @@ async function readPage(
   if (topic !== undefined) requirePattern(topic)
   if (order === 'lag' && after !== undefined)
     throw new Problem('invalid-request', 'A list by lag has no next page: leave out after, or order=lag.')
-  const page = await hub.listConnections({ after: after ?? '', limit: count, topic, subject, search, order })
+  const page = await hub.neighbours.connections.list({
+    after: after ?? '',
+    limit: count,
+    topic,
+    subject,
+    search,
+    order,
+  })
   return { ...page, cursor: order === 'lag' ? null : (page.connections.at(-1)?.id ?? null) }
 }
 
 /** Ends all streams of a subject and returns their number. Only admins may do so. */
 async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
   authorizeAdmin(principal, 'end the streams of a subject')
-  return { closed: await hub.endSubject(subject) }
+  return { closed: await hub.neighbours.connections.endSubject(subject) }
 }
 
 /** Returns a change that does not add too many topics. */
@@ -183,7 +190,7 @@ function changeTopics(
   const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
   if (wanted && stream.pendingReplays >= MAX_REPLAYS)
     throw new Problem('rate-limited', `The subscriber has not read ${MAX_REPLAYS} earlier replays of this stream yet.`)
-  hub.move(stream, selection.of(topics), wanted)
+  hub.streams.move(stream, selection.of(topics), wanted)
   return { topics: [...stream.feed.selection.patterns] }
 }
 
@@ -209,7 +216,7 @@ function renewToken(
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
   const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
-  hub.renew(stream, principal, isNarrower ? selection.of(granted, presence) : undefined)
+  hub.streams.renew(stream, principal, isNarrower ? selection.of(granted, presence) : undefined)
   return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
 }
 

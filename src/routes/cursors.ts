@@ -40,7 +40,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      await hub.caughtUp(request.body.id)
+      await hub.streams.caughtUp(request.body.id)
       requirePrincipal(request) // the token may have ended meanwhile
       return print(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },

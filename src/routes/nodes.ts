@@ -19,7 +19,7 @@ const nodes: FastifyPluginAsyncTypebox = async (app) => {
     { onRequest: [app[kAuthenticate], tokenRequired(LIST)], schema: { response: { 200: Nodes } } },
     async (request) => {
       authorizeAdmin(requirePrincipal(request), LIST)
-      const known = await hub.nodes(true)
+      const known = await hub.neighbours.reports.all(true)
       const leader = hub.messenger.leader()
       const { epoch } = hub
       // the heads of another epoch belong to a log that has been replaced

@@ -88,10 +88,10 @@ function publishOne(
   request: FastifyRequest,
   topic: string,
   type: string | undefined,
-): ReturnType<Hub['publishOne']> {
+): ReturnType<Hub['publisher']['publishOne']> {
   const hub = hubOf(app)
   const trace = app[kTraces].begin('publish', request.headers, () => sendTo(topic))
-  const publish = () => hub.publishOne(checkBody(hub, request, type, trace?.context))
+  const publish = () => hub.publisher.publishOne(checkBody(hub, request, type, trace?.context))
   return trace ? trace.run(publish, describeReceipt) : publish()
 }
 
@@ -121,7 +121,7 @@ async function publishMany(
     const incoming = new IncomingEvents(hub, publisher, limits.maxEventSize, 'event', trace?.context)
     const events = await readBatch(body, incoming)
     publisher() // the token may have expired while the events were read
-    return hub.publishChecked(events)
+    return hub.publisher.publishChecked(events)
   }
   const receipts = await (trace ? trace.run(publishAll, ({ length }) => countOf(length)) : publishAll())
   reply.code(201)
@@ -170,7 +170,7 @@ function checkBody(
   let refusal: unknown
   if (isWithoutTopic(event)) {
     try {
-      return hub.check(topic, withKey(event, request), trace)
+      return hub.publisher.check(topic, withKey(event, request), trace)
     } catch (err) {
       refusal = err
     }

@@ -23,7 +23,7 @@ const stats: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       authorizeAdmin(requirePrincipal(request), READ)
-      return inColumns(await hubOf(app).statsHistory(readRange(request.query.range)))
+      return inColumns(await hubOf(app).neighbours.history.read(readRange(request.query.range)))
     },
   )
 }

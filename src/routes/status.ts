@@ -12,7 +12,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
 
   app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => {
-    const nodes = await hubOf(app).nodes(false)
+    const nodes = await hubOf(app).neighbours.reports.all(false)
     return {
       status: 'ok' as const,
       clients: nodes.reduce((sum, { report }) => sum + (report?.connections ?? 0), 0),

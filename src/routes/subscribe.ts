@@ -142,7 +142,7 @@ async function answerWithStream(
   const wanted = readStart(request, query, clockTolerance)
   const identity = { address: request.ip, principal: requirePrincipal(request) }
   const [start, elsewhere] = await Promise.all([
-    hub.locate(selection, wanted, cursor),
+    hub.streams.locate(selection, wanted, cursor),
     countElsewhere(hub, limits, identity),
   ])
   let principal = admit(context, request, elsewhere)
@@ -181,16 +181,19 @@ function openStream(
 ): FastifyReply {
   const { selection, start } = subscription
   const id = hub.drawConnectionId()
-  const resumeId = hub.resumeId(start)
+  const resumeId = hub.streams.resumeId(start)
   const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
   if (request.method === 'HEAD' || hasExpired(principal)) {
     // The clock tolerance accepts a token for a request after its `exp`, but a stream ends at `exp`.
-    reply[kSendEndedStream](head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
+    reply[kSendEndedStream](
+      head,
+      request.method === 'HEAD' ? undefined : hub.streams.expiredStream({ id, selection, start }),
+    )
     return reply
   }
   const sink = reply[kOpenStream](head)
   if (!sink) return reply // the peer has gone
-  hub.subscribe({ ...subscription, info: { id, address: request.ip, principal, observes }, sink })
+  hub.streams.subscribe({ ...subscription, info: { id, address: request.ip, principal, observes }, sink })
   return reply
 }
 

@@ -30,8 +30,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       const isFound = search === undefined ? undefined : finderOf(search)
       const isVisible = visibleTo(principal)
       const accepts = isFound ? (topic: string) => isFound(topic) && isVisible(topic) : isVisible
-      const hub = hubOf(app)
-      const page = await (activity === 'true' ? hub.activeTopics(options, accepts) : hub.topics(options, accepts))
+      const { topics } = hubOf(app)
+      const page = await (activity === 'true' ? topics.listActive(options, accepts) : topics.list(options, accepts))
       return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
     },
   )

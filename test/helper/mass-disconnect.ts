@@ -135,6 +135,7 @@ async function runHttp2Client(port: number, numbers: Random): Promise<void> {
     )
     return stream.on('error', () => undefined)
   })
+  // a client leaves at any moment: with its request, during the answer, and while it receives events
   const wait = numbers.pick([
     async () => undefined,
     turn,
@@ -181,7 +182,7 @@ export async function disconnectMany(t: Test, count: number, numbers: Random): P
         await hubOf(app).publish(n % 2 === 0 ? 'a' : 'b', { text: 'x'.repeat(n % 20 === 0 ? 200_000 : 200) })
         for (const { info } of hubOf(app).connections.values()) opened.add(info.id)
       }
-      await delay(1)
+      await delay(1) // a steady rate, so that clients leave while events are sent
     }
   }
   async function runClients(): Promise<void> {

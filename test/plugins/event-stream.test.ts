@@ -312,6 +312,7 @@ await t.test('a slow subscriber that makes progress is not disconnected', async 
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
       for (let n = 0; n < 200; n++) await hubOf(app).publish('a', { text: 'x'.repeat(100_000) })
+      // a reader that makes progress for several times the slow timeout
       const begun = performance.now()
       while (performance.now() - begun < 1_500 && hubOf(app).connections.size > 0) {
         slow.pause()
@@ -434,7 +435,7 @@ await t.test('an idle timeout of the application does not end a stream, and is r
       const openOne = open(t, app)
       const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
       for (let n = 0; n < 10; n++) {
-        await delay(100)
+        await delay(100) // the streams stay open for several times the limits of the server
         await hubOf(app).publish('a', { data: n })
       }
       await until(() => busy.events.length === 10)
@@ -542,7 +543,7 @@ for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`])
         socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
         socket.write(requests)
         await until(() => text.includes('fanfare.open'))
-        await delay(20)
+        await delay(20) // a second stream would be open by now
         await hubOf(app).publish('a', { text: `live ${n}` })
         await until(() => text.includes(`live ${n}`))
         t.equal(hubOf(app).connections.size, 1)

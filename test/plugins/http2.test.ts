@@ -156,7 +156,7 @@ await t.test('a client that resets its requests at once is refused, and others a
       client.request(2 * sent + 1, { ':path': '/topics/a/events', authorization }, true)
       client.reset(2 * sent + 1, 8)
     }
-    await delay(1)
+    await delay(1) // the server reads the requests
   }
   await poll(
     async () => (isRefused() ? true : undefined),
@@ -191,7 +191,7 @@ await t.test('a session has 256 streams at most, and few answers that the client
     async () => (made > 0 ? true : undefined),
     () => 'no answer is built',
   )
-  await delay(200)
+  await delay(200) // further answers would be built by now
   t.ok(made <= 4, `${made} answers`)
   await poll(
     async () => (made > 8 ? true : undefined),

@@ -22,7 +22,7 @@ async function open(t: Test) {
 
 async function* words(...texts: string[]): AsyncGenerator<string> {
   for (const text of texts) {
-    await delay(1)
+    await delay(1) // the texts come one by one
     yield text
   }
 }
@@ -172,7 +172,7 @@ await t.test('a cancelled topic stops its source and aborts the signal', async (
   for (const name of ['web', 'silent', 'node', 'iterable']) {
     const run = await streams.create(name)
     const piping = run.pipe(endless(name)[name]!() as never)
-    await delay(20)
+    await delay(20) // the source is being read
     t.match(await hubOf(app).finite.cancel(name), { status: 'cancelled' })
     t.equal(await piping, 'cancelled')
     t.equal(run.signal.aborted, true)
@@ -195,7 +195,7 @@ await t.test('the signal is aborted when the topic is deleted or expires', async
 await t.test('a lease is renewed while the process runs', async (t) => {
   const { app, streams } = await open(t)
   const run = await streams.create('a', { lease: 200 })
-  await delay(600)
+  await delay(600) // three times the lease
   t.equal(run.status, 'open')
   await run.close()
   t.match(await hubOf(app).finite.get('a'), { status: 'done' })

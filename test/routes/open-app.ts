@@ -45,8 +45,8 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
     subscribe: async (...patterns) => {
       const sink = new FakeSink()
       const selection = new Selection(patterns)
-      const start = await hubOf(app).locate(selection, {})
-      hubOf(app).subscribe({
+      const start = await hubOf(app).streams.locate(selection, {})
+      hubOf(app).streams.subscribe({
         info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody },
         selection,
         format: 'raw',

@@ -639,10 +639,10 @@ await t.test('a batch', async (t) => {
 await t.test('an unavailable log is a 503 with Retry-After', async (t) => {
   const hub = await openApp(t)
   const { HubError } = await import('../../src/model/hub-error.js')
-  t.intercept(hubOf(hub.app), 'publishChecked', {
+  t.intercept(hubOf(hub.app).publisher, 'publishChecked', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
-  t.intercept(hubOf(hub.app), 'publishOne', {
+  t.intercept(hubOf(hub.app).publisher, 'publishOne', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
   for (const [url, payload] of [

@@ -119,8 +119,8 @@ await t.test('streams end at once, and tickets are refused', async (t) => {
 await t.test('a stream that opens during the revocation is refused', async (t) => {
   const hub = await openApp(t)
   const events = new EventEmitter()
-  const locate = hubOf(hub.app).locate.bind(hubOf(hub.app))
-  hubOf(hub.app).locate = async (...args) => {
+  const locate = hubOf(hub.app).streams.locate.bind(hubOf(hub.app).streams)
+  hubOf(hub.app).streams.locate = async (...args) => {
     const released = once(events, 'release')
     events.emit('held')
     await released

@@ -80,11 +80,11 @@ await t.test('a token that expires while the body arrives is refused', async (t)
 
 await t.test('a token that expires while the events of a batch are checked is refused', async (t) => {
   const hub = await openApp(t)
-  const check = hubOf(hub.app).check.bind(hubOf(hub.app))
+  const check = hubOf(hub.app).publisher.check.bind(hubOf(hub.app).publisher)
   const exp = Date.now() / 1_000 + 600
   const later = Date.now() + 3_600_000
   let checked = 0
-  t.intercept(hubOf(hub.app), 'check', {
+  t.intercept(hubOf(hub.app).publisher, 'check', {
     value: (...args: Parameters<typeof check>) => {
       if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the check of the last event takes an hour
       return check(...args)

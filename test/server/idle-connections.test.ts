@@ -87,6 +87,7 @@ for (const way of WAYS)
       )
       await once(post, 'data')
       const answered = requests()
+      // the request stays in flight as long as its body is missing
       t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
       post.write(body)
       t.equal(await within(answered, () => 'the answered request counts as in flight', 5_000), true)

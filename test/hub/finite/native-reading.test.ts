@@ -59,7 +59,7 @@ await t.test('a start behind the end is known', async (t) => {
   const { finite } = hub
   await finite.create('a', TEXT, { ...say('1'), end: 'done' })
   const { Selection } = await import('../../../src/model/selection.js')
-  const start = (request: object, ...patterns: string[]) => hub.locate(new Selection(patterns), request)
+  const start = (request: object, ...patterns: string[]) => hub.streams.locate(new Selection(patterns), request)
   t.match(await start({ lastEventId: hub.cursor(2) }, 'a'), { hasEnded: true })
   t.match(await start({}, 'a'), { hasEnded: true })
   t.notOk((await start({ lastEventId: hub.cursor(1) }, 'a')).hasEnded)
@@ -159,7 +159,7 @@ await t.test('with coalesce the first message is sent at once, and the next ones
 /** Moves a stream to one topic, as a route does. */
 function moveTo(hub: Hub, { stream }: { stream: Stream }, topics: string[], replay = 0): void {
   const selection = stream.feed.selection.of(topics)
-  hub.move(stream, selection, replay > 0 ? { selection, count: replay } : undefined)
+  hub.streams.move(stream, selection, replay > 0 ? { selection, count: replay } : undefined)
 }
 
 await t.test('a stream that moves to a topic which has ended gets the replay and the end, and ends', async (t) => {
@@ -182,7 +182,7 @@ await t.test('a stream that moves to a topic which has ended gets the replay and
       t.equal(sink.late, 0)
       t.equal(hub.connections.size, 0)
       const { Selection } = await import('../../../src/model/selection.js')
-      t.match(await hub.locate(new Selection(['a']), { lastEventId: last.id! }), { hasEnded: true })
+      t.match(await hub.streams.locate(new Selection(['a']), { lastEventId: last.id! }), { hasEnded: true })
     }
   }
 })
@@ -223,7 +223,7 @@ await t.test('a replayed end has an id on a stream that goes on', async (t) => {
   await hub.publish('b', { data: 2 })
   await until(() => sink.data.length === 1)
   const { selection } = sink.stream.feed
-  hub.move(sink.stream, selection.of(['a', 'b']), { selection: selection.of(['a']), count: 5 })
+  hub.streams.move(sink.stream, selection.of(['a', 'b']), { selection: selection.of(['a']), count: 5 })
   await until(() => sink.told('end').length === 1)
   t.equal(sink.blocks.find(({ event }) => event?.type === 'fanfare.end')?.id, hub.cursor(3))
   await hub.publish('b', { data: 3 })

@@ -347,7 +347,7 @@ await t.test('data is the published data, byte for byte', async (t) => {
   const { app, get } = await start(t, 0)
   for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}])
     await hubOf(app).publish('a', { data })
-  await hubOf(app).publishChecked([
+  await hubOf(app).publisher.publishChecked([
     Object.assign(checkEvent('a', { data: 0 }, 1_000), { payload: '{"__proto__":1,"n":12345678901234567890}' }),
   ])
   const { payload } = await get('/topics/a/events')

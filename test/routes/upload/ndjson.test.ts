@@ -218,10 +218,10 @@ await t.test('many thousand lines are stored in order, and read with backpressur
 
 await t.test('a batch is limited by its work: fewer lines of many topics', async (t) => {
   const hub = await openApp(t)
-  const publish = hubOf(hub.app).publishMany.bind(hubOf(hub.app))
+  const publish = hubOf(hub.app).publisher.publishMany.bind(hubOf(hub.app).publisher)
   const largestOf = async (topicOf: (n: number) => string) => {
     let largest = 0
-    hubOf(hub.app).publishMany = (events) => {
+    hubOf(hub.app).publisher.publishMany = (events) => {
       largest = Math.max(largest, events.length)
       return publish(events)
     }
@@ -318,11 +318,11 @@ await t.test('a line is refused if the token has expired or was revoked during t
 
 await t.test('events that waited for the log are refused if their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
-  const publish = hubOf(hub.app).publishMany.bind(hubOf(hub.app))
+  const publish = hubOf(hub.app).publisher.publishMany.bind(hubOf(hub.app).publisher)
   let release: () => void = () => undefined
   const released = new Promise<void>((resolve) => (release = resolve))
   let calls = 0
-  t.intercept(hubOf(hub.app), 'publishMany', {
+  t.intercept(hubOf(hub.app).publisher, 'publishMany', {
     value: async (events: Parameters<typeof publish>[0]) => {
       calls++
       await released
