@@ -6,8 +6,7 @@ import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Selection } from '../model/selection.js'
 import { Smallest } from '../model/smallest.js'
 import type { CloseReason } from '../wire/sse.js'
-import { HubFigures, type EndReason } from './figures.js'
-import type { Sent } from './stats.js'
+import { HubFigures, type EndReason, type Sent } from './figures.js'
 import type { Stream, StreamIdentity, StreamState } from './stream.js'
 
 /** What can be listed, described and ended: a stream, or a live read. */

@@ -38,13 +38,19 @@ export const STALL_OUTCOMES = ['recovered', 'resumed', 'skipped', 'ended', 'gone
 /** The buckets of the parts of a sweep, in seconds. A part is to take 1.5 ms at most. */
 const SWEEP_TIMES = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.001_5, 0.002_5, 0.005, 0.01, 0.05]
 
+/** What has been sent to subscribers. */
+export interface Sent {
+  events: number
+  bytes: number
+}
+
 export class HubFigures {
   /** The events that this process has taken from publishers. */
   readonly published = countsOf(PUBLISH_OUTCOMES)
   /** The events that this process has dispatched to its streams, whichever process has published them. */
   readonly dispatched = { events: 0, bytes: 0 }
   /** The events and the bytes in the answers to requests: pages of history, and reads of finite topics. */
-  readonly answered = { events: 0, bytes: 0 }
+  readonly answered: Sent = { events: 0, bytes: 0 }
   /** The streams that were opened. */
   opened = 0
   readonly ended = countsOf(END_REASONS)

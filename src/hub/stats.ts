@@ -8,7 +8,7 @@ import type { LogStats } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
-import type { HubFigures } from './figures.js'
+import type { HubFigures, Sent } from './figures.js'
 import { payloadBytes } from '../model/payload.js'
 import { isNumber, shapeOf } from '../model/shape.js'
 import { Latency, type Timing } from './latency.js'
@@ -16,6 +16,7 @@ import { residentMemory } from './resident-memory.js'
 import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
 
+export type { Sent } from './figures.js'
 export type { Stats } from './stats-event.js'
 
 /** The topic of the statistics. */
@@ -35,12 +36,6 @@ const SAMPLED = 8
 const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
-
-/** What has been sent to subscribers. */
-export interface Sent {
-  events: number
-  bytes: number
-}
 
 /** Whether a value of another process counts what has been sent. */
 export const isSent = shapeOf<Sent>({ events: isNumber, bytes: isNumber })
