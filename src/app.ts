@@ -37,7 +37,7 @@ import reference from './plugins/reference.js'
 import { checks, preparation } from './plugins/request-steps.js'
 import routeList from './plugins/route-list.js'
 import slowRequests from './plugins/slow-requests.js'
-import traces from './plugins/traces.js'
+import traces, { kTraces } from './plugins/traces.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import cursors from './routes/cursors.js'
@@ -99,7 +99,7 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(noStore)
   await scope.register(forwardedFor)
   await scope.register(eventStream, { ...settings, native })
-  await scope.register(errorHandling, { handleNotFound: ownsFallback })
+  await scope.register(errorHandling, { handleNotFound: ownsFallback, traces: scope[kTraces] })
   await scope.register(cors, settings)
   await scope.register(checks)
   if (ownsRoot) await scope.register(headerLimits)

@@ -141,7 +141,6 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_CONSOLE', 'false', { hub: { console: false } }],
   ['FANFARE_METRICS', 'false', { hub: { metrics: false } }],
   ['FANFARE_METRICS_PORT', '9464', { metricsPort: 9_464 }],
-  ['FANFARE_METRICS_HOST', '10.0.0.7', { metricsHost: '10.0.0.7' }],
   ['FANFARE_SCHEMAS', './schemas.json', { hub: { schemas: './schemas.json' } }],
   ['FANFARE_DOCS', 'false', { hub: { docs: false } }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
@@ -165,12 +164,43 @@ await t.test('TLS needs a certificate, a key and a port', (t) => {
   t.end()
 })
 
+await t.test('the port of the metrics is another one than that of the hub, and its address needs it', (t) => {
+  t.strictSame(faults({ FANFARE_METRICS_HOST: '127.0.0.1' }), [
+    'FANFARE_METRICS_HOST is set without FANFARE_METRICS_PORT: set both, or neither',
+  ])
+  const same = [
+    'FANFARE_METRICS_PORT and PORT are both 3000, and two servers cannot share a port: set FANFARE_METRICS_PORT to another port, or leave it out if the port of the hub may serve the metrics',
+  ]
+  const ports = { PORT: '3000', FANFARE_METRICS_PORT: '3000' }
+  const tls = { FANFARE_TLS_CERT: 'cert.pem', FANFARE_TLS_KEY: 'key.pem' }
+  t.strictSame(faults({ FANFARE_METRICS_PORT: '3000' }), same, 'also the default of PORT')
+  t.strictSame(faults({ ...ports, ...tls }), same)
+  for (const [HOST, FANFARE_METRICS_HOST] of [
+    ['0.0.0.0', '127.0.0.1'],
+    ['10.0.0.7', '::'],
+    ['127.0.0.1', 'localhost'],
+    ['hub.internal', '0.0.0.0'],
+  ] as const)
+    t.strictSame(faults({ ...ports, HOST, FANFARE_METRICS_HOST }), same, HOST)
+  for (const env of [
+    { PORT: '0', FANFARE_METRICS_PORT: '0' },
+    { ...ports, HOST: '/run/hub.sock' },
+    { ...ports, HOST: '10.0.0.7', FANFARE_METRICS_HOST: '127.0.0.1' },
+    { ...ports, HOST: '0.0.0.0', FANFARE_METRICS_HOST: '::1' },
+    { PORT: '0', FANFARE_METRICS_PORT: '3000', FANFARE_METRICS_HOST: '127.0.0.1' },
+  ])
+    t.doesNotThrow(() => loadSettings(env), JSON.stringify(env))
+  t.end()
+})
+
 await t.test('every setting can be set', (t) => {
   for (const [name, written, read] of values) t.match(loadSettings({ [name]: written }), read, `${name}=${written}`)
   t.match(loadSettings({ FANFARE_TLS_CERT: 'cert.pem', FANFARE_TLS_KEY: 'key.pem' }), {
     tls: { certFile: 'cert.pem', keyFile: 'key.pem' },
   })
-  const tested = new Set([...values.map(([name]) => name), 'FANFARE_TLS_CERT', 'FANFARE_TLS_KEY'])
+  t.match(loadSettings({ FANFARE_METRICS_PORT: '9464', FANFARE_METRICS_HOST: '10.0.0.7' }), { metricsHost: '10.0.0.7' })
+  const together = ['FANFARE_TLS_CERT', 'FANFARE_TLS_KEY', 'FANFARE_METRICS_HOST']
+  const tested = new Set([...values.map(([name]) => name), ...together])
   for (const { name } of describeSettings()) t.ok(tested.has(name), `${name} is in the table of this test`)
   t.end()
 })

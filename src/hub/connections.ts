@@ -6,12 +6,14 @@ import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Selection } from '../model/selection.js'
 import { Smallest } from '../model/smallest.js'
 import type { CloseReason } from '../wire/sse.js'
-import type { Stream, StreamIdentity } from './stream.js'
+import { HubFigures, type EndReason, type Sent } from './figures.js'
+import type { Stream, StreamIdentity, StreamState } from './stream.js'
 
 /** What can be listed, described and ended: a stream, or a live read. */
 export interface Connection {
   readonly info: StreamIdentity
   readonly selection: Selection
+  readonly state: StreamState
   /** When it was opened, on the wall clock. */
   readonly since: number
   /** The number of events and of bytes that it has been sent. */
@@ -29,14 +31,27 @@ export interface Connection {
 export type LiveRead = Connection
 
 export class Connections {
+  readonly #figures: HubFigures
   readonly #byId = new Map<string, Stream>()
   readonly #reads = new Map<string, LiveRead>()
   readonly #subjects = new Map<string, number>()
   readonly #addresses = new Map<string, number>()
+  /** What was sent to the streams and live reads that have ended. */
+  readonly #sent: Sent = { events: 0, bytes: 0 }
+
+  /** @param figures counts what is opened and how it ends */
+  constructor(figures = new HubFigures()) {
+    this.#figures = figures
+  }
 
   /** The number of open streams and live reads. */
   get size(): number {
     return this.#byId.size + this.#reads.size
+  }
+
+  /** The number of live reads. */
+  get readCount(): number {
+    return this.#reads.size
   }
 
   /** The live reads. */
@@ -44,11 +59,18 @@ export class Connections {
     return this.#reads.values()
   }
 
-  /** The number of streams that are not live: they read the log, or wait for their sockets. */
+  /** The number of streams and live reads that are not live: they read the log, or wait for their sockets. */
   get lagging(): number {
     let count = 0
-    for (const { state } of this.#byId.values()) if (state !== 'live') count++
+    for (const { state } of this.all()) if (state !== 'live') count++
     return count
+  }
+
+  /** Returns what has been sent since the start. */
+  sent(): Sent {
+    const sum = { ...this.#sent }
+    for (const connection of this.all()) add(sum, connection)
+    return sum
   }
 
   get(id: string): Connection | undefined {
@@ -77,24 +99,35 @@ export class Connections {
 
   add(stream: Stream): void {
     this.#byId.set(stream.info.id, stream)
-    this.#count(stream, 1)
+    this.#opened(stream)
   }
 
   /** @returns whether the stream was open */
-  delete(stream: Stream): boolean {
+  delete(stream: Stream, reason: EndReason): boolean {
     if (!this.#byId.delete(stream.info.id)) return false
-    this.#count(stream, -1)
+    this.#ended(stream, reason)
     return true
   }
 
   addRead(read: LiveRead): void {
     this.#reads.set(read.info.id, read)
-    this.#count(read, 1)
+    this.#opened(read)
   }
 
   /** Does nothing if the live read was deleted before. */
-  deleteRead(read: LiveRead): void {
-    if (this.#reads.delete(read.info.id)) this.#count(read, -1)
+  deleteRead(read: LiveRead, reason: EndReason): void {
+    if (this.#reads.delete(read.info.id)) this.#ended(read, reason)
+  }
+
+  #opened(connection: Connection): void {
+    this.#figures.opened++
+    this.#count(connection, 1)
+  }
+
+  #ended(connection: Connection, reason: EndReason): void {
+    this.#figures.ended[reason]++
+    add(this.#sent, connection)
+    this.#count(connection, -1)
   }
 
   #count({ info: { address, principal } }: Connection, by: number): void {
@@ -167,6 +200,11 @@ export class Connections {
     yield* this.#byId.values()
     yield* this.#reads.values()
   }
+}
+
+function add(sum: Sent, { sentEvents, sentBytes }: Connection): void {
+  sum.events += sentEvents
+  sum.bytes += sentBytes
 }
 
 function count(counts: Map<string, number>, key: string, by: number): void {

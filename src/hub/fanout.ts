@@ -10,7 +10,7 @@ import type { Encoder, Format } from '../wire/sse.js'
 import { Feed, type FeedStream } from './feed.js'
 import { HubFigures } from './figures.js'
 import { Frame } from './frame.js'
-import type { Latency } from './latency.js'
+import type { Latency, Timing } from './latency.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
@@ -54,7 +54,7 @@ export class Fanout {
   paceOf: (topic: string) => number | undefined = () => undefined
   /** Returns the sequence of the event that has ended a finite topic; `undefined`: no such event is known. */
   endOf: (topic: string) => number | undefined = () => undefined
-  /** Measures the latency of events while the statistics are read. */
+  /** Measures the latency of events; `undefined`: the hub has stopped. */
   latency: Latency | undefined
 
   /** @param node as `Cluster.node`: it makes the ids of ephemeral events unique in the epoch of the log */
@@ -168,11 +168,11 @@ export class Fanout {
 
   /**
    * Measures the latency of the frames that have just been dispatched.
-   * @param since the time of the publish, on the monotonic clock
+   * @param timing of their publish
    */
-  measure(since: number): void {
+  measure(timing: Timing): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due again, after the others
-    this.latency?.begin(since, this.#rounds + this.#due.length + again)
+    this.latency?.begin(timing, this.#rounds + this.#due.length + again)
     if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep has already sent them
   }
 

@@ -9,7 +9,10 @@ import type { CloseReason, GapReason } from '../wire/sse.js'
 export const PUBLISH_OUTCOMES = ['stored', 'ephemeral', 'duplicate'] as const
 export type PublishOutcome = (typeof PUBLISH_OUTCOMES)[number]
 
-/** Why a stream has ended; `ended`: its topic has ended; `gone`: its peer has closed it. */
+/**
+ * Why a stream has ended; `ended`: its topic has ended; `gone`: its peer has closed it; `answered`: it was a long poll
+ * of a finite topic.
+ */
 export const END_REASONS = [
   'expired',
   'revoked',
@@ -19,7 +22,9 @@ export const END_REASONS = [
   'busy',
   'ended',
   'gone',
-] as const satisfies (CloseReason | 'ended' | 'gone')[]
+  'answered',
+] as const satisfies (CloseReason | 'ended' | 'gone' | 'answered')[]
+export type EndReason = (typeof END_REASONS)[number]
 
 export const GAP_REASONS = ['expired', 'epoch', 'future', 'invalid', 'skipped'] as const satisfies GapReason[]
 
@@ -33,11 +38,19 @@ export const STALL_OUTCOMES = ['recovered', 'resumed', 'skipped', 'ended', 'gone
 /** The buckets of the parts of a sweep, in seconds. A part is to take 1.5 ms at most. */
 const SWEEP_TIMES = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.001_5, 0.002_5, 0.005, 0.01, 0.05]
 
+/** What has been sent to subscribers. */
+export interface Sent {
+  events: number
+  bytes: number
+}
+
 export class HubFigures {
   /** The events that this process has taken from publishers. */
   readonly published = countsOf(PUBLISH_OUTCOMES)
   /** The events that this process has dispatched to its streams, whichever process has published them. */
   readonly dispatched = { events: 0, bytes: 0 }
+  /** The events and the bytes in the answers to requests: pages of history, and reads of finite topics. */
+  readonly answered: Sent = { events: 0, bytes: 0 }
   /** The streams that were opened. */
   opened = 0
   readonly ended = countsOf(END_REASONS)

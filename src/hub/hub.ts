@@ -19,6 +19,7 @@ import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from '
 import { Fanout } from './fanout.js'
 import { HubFigures } from './figures.js'
 import { HubFiniteTopics } from './finite/finite-topics.js'
+import { Intake } from './intake.js'
 import { Lifecycle } from './lifecycle.js'
 import { readMetrics } from './metrics.js'
 import { NamedCursors } from './named-cursors.js'
@@ -64,8 +65,9 @@ const STREAM_TTL = 3_600_000
 const MAX_STREAM_SIZE = 64 * 1024 * 1024
 
 export class Hub {
+  readonly #figures = new HubFigures()
   /** The open streams of this process. */
-  readonly connections = new Connections()
+  readonly connections = new Connections(this.#figures)
   /** Carries requests to the process that holds a stream. */
   readonly messenger: Messenger
   readonly publisher: Publisher
@@ -80,11 +82,11 @@ export class Hub {
   readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
-  readonly #figures = new HubFigures()
   readonly #version: string
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
+  readonly #intake: Intake
   readonly #ownCursors: NamedCursors
   #closing: Promise<void> | undefined
 
@@ -115,6 +117,11 @@ export class Hub {
     this.#fanout = new Fanout(this.#encoder, cluster.node, this.#figures)
     this.#readers = this.#createReaders()
     this.neighbours = this.#createNeighbours(options)
+    this.#intake = new Intake({
+      figures: this.#figures,
+      fanout: this.#fanout,
+      systemTopics: this.neighbours.systemTopics,
+    })
     this.#ownCursors = this.#createCursors(options)
     this.cursors = new SharedCursors(this.messenger, this.#ownCursors)
     this.finite = this.#createFiniteTopics(options)
@@ -128,6 +135,7 @@ export class Hub {
       encoder: this.#encoder,
       fanout: this.#fanout,
       figures: this.#figures,
+      intake: this.#intake,
       readers: this.#readers,
       messenger: this.messenger,
       connections,
@@ -159,7 +167,7 @@ export class Hub {
         figures: this.#figures,
         connections: this.connections,
         describe: (stream) => this.streams.describe(stream),
-        published: () => this.publisher.published,
+        published: (): number => this.#intake.published,
       },
       { version, presenceGrace },
     )
@@ -184,6 +192,7 @@ export class Hub {
       {
         log: this.#log,
         lifecycle: this.#lifecycle,
+        intake: this.#intake,
         isFirst: () => messenger.nodes()[0] === messenger.node,
         isAlone: () => messenger.isAlone,
         typedTopics,
@@ -191,7 +200,14 @@ export class Hub {
         renew: (topic) => this.#fanout.renew(topic),
         onError,
       },
-      { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, maxTopics, longestTtl: longestStreamTtl },
+      {
+        maxEventSize,
+        ttl: streamTtl,
+        maxSize: maxStreamSize,
+        room: streamRoom,
+        maxTopics,
+        longestTtl: longestStreamTtl,
+      },
     )
   }
 
@@ -238,6 +254,12 @@ export class Hub {
   /** As `Publisher.publishAll`. */
   publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
     return this.publisher.publishAll(inputs, trace)
+  }
+
+  /** Counts the events and the bytes of an answer: a page of history, or a read of a finite topic. */
+  answered(events: number, bytes: number): void {
+    this.#figures.answered.events += events
+    this.#figures.answered.bytes += bytes
   }
 
   /** Draws the id of a new connection. */

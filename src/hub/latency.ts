@@ -9,25 +9,32 @@ export interface LatencyQuantiles {
   p99: number
 }
 
+/** A publish whose time is measured. */
+export interface Timing {
+  /** When the publish began, on the monotonic clock. */
+  readonly since: number
+  /** Whether the metrics count it: they count one publish of eight, also while the statistics measure each one. */
+  readonly isSampled: boolean
+}
+
 export class Latency {
   readonly #histogram = createHistogram()
-  /** The measurements since the start, in seconds. */
+  /** The sampled measurements since the start, in seconds. */
   readonly #total: Histogram | undefined
-  /** When each event was published, and the round of the sweep after which all live streams have the event. */
-  #waiting: { since: number; round: number }[] = []
+  /** The timing of each event, and the round of the sweep after which all live streams have the event. */
+  #waiting: { timing: Timing; round: number }[] = []
 
-  /** @param total is given each measurement, in seconds */
+  /** @param total is given each sampled measurement, in seconds */
   constructor(total?: Histogram) {
     this.#total = total
   }
 
   /**
    * Starts to measure one event.
-   * @param since the time of the publish, on the monotonic clock
    * @param round the round of the sweep after which all live streams have the event
    */
-  begin(since: number, round: number): void {
-    this.#waiting.push({ since, round })
+  begin(timing: Timing, round: number): void {
+    this.#waiting.push({ timing, round })
   }
 
   /** Records the events whose rounds are done. */
@@ -36,7 +43,7 @@ export class Latency {
     const now = monotonicNow()
     let count = 0
     while (count < this.#waiting.length && this.#waiting[count]!.round <= rounds)
-      this.#record(now - this.#waiting[count++]!.since)
+      this.#record(now, this.#waiting[count++]!.timing)
     if (count > 0) this.#waiting = this.#waiting.slice(count)
   }
 
@@ -51,8 +58,9 @@ export class Latency {
   }
 
   /** The histogram holds whole numbers from 1: microseconds. */
-  #record(milliseconds: number): void {
+  #record(now: number, { since, isSampled }: Timing): void {
+    const milliseconds = now - since
     this.#histogram.record(Math.max(1, Math.round(milliseconds * 1_000)))
-    this.#total?.observe(milliseconds / 1_000)
+    if (isSampled) this.#total?.observe(milliseconds / 1_000)
   }
 }

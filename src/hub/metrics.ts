@@ -24,7 +24,7 @@ export interface MetricsSource {
   lifecycle: Lifecycle
   messenger: Messenger
   reports: NodeReports
-  /** Returns what has been sent to streams since the start. */
+  /** Returns what has been sent to subscribers since the start. */
   sent: () => Sent
 }
 
@@ -54,7 +54,7 @@ export const HUB_METRICS: readonly Metric<Readings>[] = [
   {
     name: 'fanfare_connections',
     type: 'gauge',
-    help: 'Open streams by state. A stream reads the log (catching-up), gets new events (live), or waits for its full socket (waiting).',
+    help: 'Open streams by state, with the live reads of finite topics. A stream reads the log (catching-up), gets new events (live), or waits for its full socket (waiting).',
     label: { name: 'state', values: STATES },
     read: ({ states }) => states,
   },
@@ -67,7 +67,7 @@ export const HUB_METRICS: readonly Metric<Readings>[] = [
   {
     name: 'fanfare_connections_closed_total',
     type: 'counter',
-    help: 'Streams that have ended, by reason. The reason is that of the last block, ended if the topic has ended, or gone if the peer has closed the stream.',
+    help: 'Streams that have ended, by reason. The reason is that of the last block, ended if the topic has ended, gone if the peer has closed the stream, or answered for a long poll.',
     label: { name: 'reason', values: END_REASONS },
     read: ({ figures }) => figures.ended,
   },
@@ -75,18 +75,18 @@ export const HUB_METRICS: readonly Metric<Readings>[] = [
     name: 'fanfare_subscriptions',
     type: 'gauge',
     help: 'Topics and patterns of all open streams, counted for each stream.',
-    read: ({ fanout }) => fanout.subscriptions,
+    read: ({ fanout, connections }) => fanout.subscriptions + connections.readCount,
   },
   {
     name: 'fanfare_subscribed_patterns',
     type: 'gauge',
-    help: 'Distinct topics and patterns of all open streams.',
+    help: 'Distinct topics and patterns of all open streams, without the live reads of finite topics.',
     read: ({ fanout }) => fanout.topics,
   },
   {
     name: 'fanfare_published_events_total',
     type: 'counter',
-    help: 'Events that this process has taken from publishers, by outcome.',
+    help: 'Events that this process has taken from publishers, by outcome, with the messages and the ends of finite topics.',
     label: { name: 'outcome', values: PUBLISH_OUTCOMES },
     read: ({ figures }) => figures.published,
   },
@@ -105,19 +105,19 @@ export const HUB_METRICS: readonly Metric<Readings>[] = [
   {
     name: 'fanfare_sent_events_total',
     type: 'counter',
-    help: 'Deliveries: events that were handed to the sockets of streams, counted for each stream.',
+    help: 'Deliveries: events that were handed to sockets, counted for each subscriber: in streams, in pages of history, and as messages of finite topics.',
     read: ({ sent }) => sent.events,
   },
   {
     name: 'fanfare_sent_bytes_total',
     type: 'counter',
-    help: 'Bytes that were handed to the sockets of streams.',
+    help: 'Bytes that were handed to sockets with the sent events, without HTTP headers.',
     read: ({ sent }) => sent.bytes,
   },
   {
     name: 'fanfare_publish_latency_seconds',
     type: 'histogram',
-    help: 'Time from a publish until the sockets of all live streams have the event. One publish of eight is measured.',
+    help: 'Time from a publish until the sockets of all live streams have the event, without the live reads of finite topics. One publish of eight is measured.',
     read: ({ figures }) => figures.latency,
   },
   {
@@ -232,8 +232,8 @@ export async function readMetrics({ sent, ...source }: MetricsSource): Promise<F
   const states: Record<string, number> = countsOf(STATES)
   const { head } = fanout
   let lag = 0
-  await mapInTurns(connections.values(), (stream) => {
-    if (stream.isClosed) return
+  await mapInTurns(connections.all(), (stream) => {
+    if (stream.state === 'closed') return
     states[stream.state]!++
     lag = Math.max(lag, stream.lag(head))
   })

@@ -19,7 +19,6 @@ import {
   type StoredEvent,
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
-import { monotonicNow } from '../model/clock.js'
 import { isString, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { EventTopic } from '../model/topic.js'
 import type { TraceContext } from '../model/trace-context.js'
@@ -28,8 +27,9 @@ import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
-import type { HubFigures } from './figures.js'
 import type { HubFiniteTopics } from './finite/finite-topics.js'
+import type { Intake } from './intake.js'
+import type { Timing } from './latency.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { SystemTopics } from './system-topics.js'
 import type { TypedTopics } from './typed-topics/typed-topics.js'
@@ -60,8 +60,8 @@ export interface PublisherSource {
   lifecycle: Lifecycle
   encoder: Encoder
   fanout: Fanout
-  figures: HubFigures
-  /** Counts each published event. */
+  intake: Intake
+  /** Counts each event of the log. */
   systemTopics: SystemTopics
   /** Notified of each stored event. */
   readers: EventReaders
@@ -92,7 +92,7 @@ export class Publisher {
   readonly #lifecycle: Lifecycle
   readonly #encoder: Encoder
   readonly #fanout: Fanout
-  readonly #figures: HubFigures
+  readonly #intake: Intake
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
   readonly #finite: HubFiniteTopics
@@ -107,7 +107,7 @@ export class Publisher {
    * @param typedTopics the schemas of topics; `undefined`: no topic has a schema
    */
   constructor(
-    { log, lifecycle, encoder, fanout, figures, systemTopics, readers, finite, messenger, interrupt }: PublisherSource,
+    { log, lifecycle, encoder, fanout, intake, systemTopics, readers, finite, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
     typedTopics: TypedTopics | undefined,
   ) {
@@ -115,7 +115,7 @@ export class Publisher {
     this.#lifecycle = lifecycle
     this.#encoder = encoder
     this.#fanout = fanout
-    this.#figures = figures
+    this.#intake = intake
     this.#systemTopics = systemTopics
     this.#readers = readers
     this.#finite = finite
@@ -126,12 +126,6 @@ export class Publisher {
     messenger.onBroadcast<EphemeralMessage>('ephemeral', shapeOf({ event: isNewEvent }), ({ event }) =>
       this.#dispatchEphemeral(event),
     )
-  }
-
-  /** The number of events that were published by this process so far, without duplicates. */
-  get published(): number {
-    const { stored, ephemeral } = this.#figures.published
-    return stored + ephemeral
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
@@ -158,12 +152,17 @@ export class Publisher {
 
   /**
    * Publishes up to 1,000 events, all or none: all are checked before any is stored. Resolves when they are durable.
-   * @throws HubError as `publish`; its `index` is the index of the refused event
+   * @throws HubError as `publish`; its `index` is the index of the refused event, and its message begins with it
    */
   async publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
-    const events = checkEvents(inputs, this.#maxEventSize, trace)
-    if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
-    return this.publishChecked(events)
+    try {
+      const events = checkEvents(inputs, this.#maxEventSize, trace)
+      if (this.#typedTopics) checkSchemas(this.#typedTopics, events)
+      return await this.publishChecked(events)
+    } catch (err) {
+      if (err instanceof HubError && err.index !== undefined) err.message = `events[${err.index}]: ${err.message}`
+      throw err
+    }
   }
 
   /**
@@ -185,13 +184,12 @@ export class Publisher {
     this.#lifecycle.requireOpen()
     requireChecked([event])
     if (event.ephemeral && this.#finite.has(event.topic)) throw finiteRefusal(event.topic)
-    const since = this.#systemTopics.clock()
+    const timing = this.#intake.time()
     const receipt = this.#receipt(
       event,
-      event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event, since),
+      event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event, timing),
     )
-    this.#count(event, receipt.duplicate)
-    if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
+    if (timing && receipt.subscribers > 0) this.#fanout.measure(timing)
     return receipt
   }
 
@@ -231,10 +229,9 @@ export class Publisher {
     }
   }
 
-  async #appendOne(event: CheckedEvent, since: number | undefined): Promise<Appended> {
+  async #appendOne(event: CheckedEvent, timing: Timing | undefined): Promise<Appended> {
     try {
-      const [appended] = requireOutcomes(await this.#log.append([event]), 1)
-      this.#appended(since)
+      const [appended] = this.#intake.stored(await this.#log.append([event]), 1, timing)
       return appended!
     } catch (err) {
       if (err instanceof HubError) err.index = undefined // a single event needs no index
@@ -243,11 +240,9 @@ export class Publisher {
   }
 
   /** Appends the stored events of a batch. Converts the index of a refusal to the index in the whole batch. */
-  async #append(kept: CheckedEvent[], events: readonly CheckedEvent[], since: number | undefined): Promise<Appended[]> {
+  async #append(kept: CheckedEvent[], events: readonly CheckedEvent[], timing?: Timing): Promise<Appended[]> {
     try {
-      const appended = requireOutcomes(await this.#log.append(kept), kept.length)
-      this.#appended(since)
-      return appended
+      return this.#intake.stored(await this.#log.append(kept), kept.length, timing)
     } catch (err) {
       if (err instanceof HubError && err.index !== undefined) err.index = events.indexOf(kept[err.index]!)
       throw err
@@ -258,31 +253,18 @@ export class Publisher {
   async #publish(events: readonly CheckedEvent[]): Promise<(Appended | undefined)[]> {
     this.#lifecycle.requireOpen()
     requireChecked(events)
-    const since = this.#systemTopics.clock()
+    const timing = this.#intake.time()
     this.#refuseFinite(events)
     const kept = events.filter(({ ephemeral }) => !ephemeral)
-    const appended = kept.length > 0 ? await this.#append(kept, events, since) : []
+    const appended = kept.length > 0 ? await this.#append(kept, events, timing) : []
     let next = 0
     const outcomes =
       kept.length === events.length
         ? appended
         : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
-    outcomes.forEach((outcome, index) => this.#count(events[index]!, outcome?.duplicate === true))
-    if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0))
-      this.#fanout.measure(since)
+    if (timing && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0))
+      this.#fanout.measure(timing)
     return outcomes
-  }
-
-  /**
-   * Records the time of an append.
-   * @param since when the publish began, on the monotonic clock; `undefined`: this publish is not measured
-   */
-  #appended(since: number | undefined): void {
-    if (since !== undefined) this.#figures.appends.observe((monotonicNow() - since) / 1_000)
-  }
-
-  #count({ ephemeral }: CheckedEvent, isDuplicate: boolean): void {
-    this.#figures.published[ephemeral ? 'ephemeral' : isDuplicate ? 'duplicate' : 'stored']++
   }
 
   #dispatchEphemeral(event: NewEvent): void {
@@ -291,6 +273,7 @@ export class Publisher {
   }
 
   #publishEphemeral(event: NewEvent): undefined {
+    this.#intake.ephemeral()
     this.#dispatchEphemeral(event)
     this.#messenger.broadcast({ kind: 'ephemeral', event } satisfies EphemeralMessage)
   }
@@ -335,13 +318,4 @@ function checkSchemas(typedTopics: TypedTopics, events: readonly CheckedEvent[])
       throw err
     }
   }
-}
-
-/**
- * Checks that a log has answered for each event: an application's own log may be faulty.
- * @param count the number of events that were appended
- */
-function requireOutcomes(outcomes: Appended[], count: number): Appended[] {
-  if (outcomes.length === count) return outcomes
-  throw new Error(`append() of the log resolved with ${outcomes.length} results for ${count} events`)
 }

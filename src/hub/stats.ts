@@ -8,15 +8,15 @@ import type { LogStats } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
-import type { HubFigures } from './figures.js'
+import type { HubFigures, Sent } from './figures.js'
 import { payloadBytes } from '../model/payload.js'
 import { isNumber, shapeOf } from '../model/shape.js'
-import { Latency } from './latency.js'
+import { Latency, type Timing } from './latency.js'
 import { residentMemory } from './resident-memory.js'
 import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
-import type { Stream } from './stream.js'
 
+export type { Sent } from './figures.js'
 export type { Stats } from './stats-event.js'
 
 /** The topic of the statistics. */
@@ -27,18 +27,15 @@ const INTERVAL = 1_000
 /** The time between two samples of the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
-/** Without a subscriber of the statistics, one publish of so many is timed: a reading of the clock has a cost. */
-const TIMED = 8
+/**
+ * The metrics sample one publish of so many. Without a subscriber of the statistics, no other one is timed: a reading
+ * of the clock has a cost.
+ */
+const SAMPLED = 8
 /** The maximum number of topics with rates in an event. */
 const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
-
-/** What has been sent to streams. */
-export interface Sent {
-  events: number
-  bytes: number
-}
 
 /** Whether a value of another process counts what has been sent. */
 export const isSent = shapeOf<Sent>({ events: isNumber, bytes: isNumber })
@@ -65,8 +62,6 @@ export class StatsMeter {
   /** The statistics of the last hour. */
   readonly history = new StatsHistory()
   readonly #source: StatsSource
-  /** The sums over ended streams. */
-  readonly #ended: Sent = { events: 0, bytes: 0 }
   readonly #latency: Latency
   readonly #delay: IntervalHistogram
   #isListenedTo = false
@@ -103,9 +98,10 @@ export class StatsMeter {
     this.#source.measure(undefined)
   }
 
-  /** Returns the monotonic time if the latency of this publish is measured, and `undefined` otherwise. */
-  clock(): number | undefined {
-    return this.#isListenedTo || this.#publishes++ % TIMED === 0 ? monotonicNow() : undefined
+  /** Begins to time a publish; `undefined`: this one is not timed. */
+  time(): Timing | undefined {
+    const isSampled = this.#publishes++ % SAMPLED === 0
+    return isSampled || this.#isListenedTo ? { since: monotonicNow(), isSampled } : undefined
   }
 
   /** Counts a published event. */
@@ -119,20 +115,11 @@ export class StatsMeter {
     if (count !== undefined || this.#byTopic.size < COUNTED_TOPICS) this.#byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** Returns what has been sent to streams since the start. */
+  /** Returns what has been sent to subscribers since the start: to streams, and in answers to requests. */
   sent(): Sent {
-    const sum = { ...this.#ended }
-    for (const { sentEvents, sentBytes } of this.#source.connections.all()) {
-      sum.events += sentEvents
-      sum.bytes += sentBytes
-    }
-    return sum
-  }
-
-  /** Keeps the counts of an ended stream. */
-  ended({ sentEvents, sentBytes }: Pick<Stream, 'sentEvents' | 'sentBytes'>): void {
-    this.#ended.events += sentEvents
-    this.#ended.bytes += sentBytes
+    const { connections, figures } = this.#source
+    const { events, bytes } = connections.sent()
+    return { events: events + figures.answered.events, bytes: bytes + figures.answered.bytes }
   }
 
   /** Sets the timer of the next measurement. Without a subscriber it is at the end of a period of the history. */

@@ -147,9 +147,8 @@ export class Streams {
 
   /** Opens a stream: sends the first block at once, then the requested history, then new events. */
   subscribe({ info, selection, format, start, sink, cursor, slow }: Subscription): Stream {
-    const { lifecycle, fanout, figures, connections, cursors, systemTopics } = this.#source
+    const { lifecycle, fanout, connections, cursors, systemTopics } = this.#source
     lifecycle.requireOpen()
-    figures.opened++
     const { head } = fanout
     const feed = fanout.enter(selection, format, info.observes)
     const stream = new Stream(this.#streamSource, { identity: info, feed, head, start, sink, policy: slow })
@@ -224,9 +223,8 @@ export class Streams {
   }
 
   #ended(stream: Stream, reason: CloseReason | 'ended' | undefined): void {
-    const { fanout, figures, connections, cursors, systemTopics } = this.#source
-    if (!connections.delete(stream)) return
-    figures.ended[reason ?? 'gone']++
+    const { fanout, connections, cursors, systemTopics } = this.#source
+    if (!connections.delete(stream, reason ?? 'gone')) return
     fanout.leave(stream.feed, stream.info.observes)
     systemTopics.changed(stream, 'closed', reason ?? 'gone')
     this.#presentAt(stream, stream.feed.selection, undefined)

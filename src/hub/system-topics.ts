@@ -11,6 +11,7 @@ import type { Connection, Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
 import type { HubFigures } from './figures.js'
+import type { Timing } from './latency.js'
 import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, isConnectionChange, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { StatsHistory } from './stats-history.js'
@@ -76,9 +77,9 @@ export class SystemTopics {
     return this.#stats.history
   }
 
-  /** As `StatsMeter.clock`. */
-  clock(): number | undefined {
-    return this.#stats.clock()
+  /** As `StatsMeter.time`. */
+  time(): Timing | undefined {
+    return this.#stats.time()
   }
 
   /**
@@ -93,7 +94,6 @@ export class SystemTopics {
   /** Reports a change of a stream. */
   changed(stream: Connection, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, describe, messenger, peers } = this.#source
-    if (change === 'closed') this.#stats.ended(stream)
     this.#listen() // this stream may have `fanfare.stats`
     this.#watch(fanout.isWatched(CONNECTIONS_TOPIC))
     const isFollowed = peers.some('watchesConnections')

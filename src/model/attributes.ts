@@ -77,11 +77,13 @@ export function encodeAttributes(attributes: unknown, kind: PayloadKind): string
 
 /**
  * Returns the attributes of an event that subscribers see; `undefined`: none. The hub keeps notes of its own about the
- * events of finite topics as attributes. Their names begin with `#`, which those of publishers cannot.
+ * events of finite topics as attributes. Their names begin with `#`, which those of publishers cannot, and they come last.
  * @param attributes as JSON
  */
 export function visibleAttributes(attributes: string | undefined): string | undefined {
-  return attributes === undefined || attributes.startsWith('{"#') ? undefined : attributes
+  if (attributes === undefined || attributes.startsWith('{"#')) return undefined
+  const note = attributes.indexOf(',"#') // quotes in values are escaped
+  return note < 0 ? attributes : `${attributes.slice(0, note)}}`
 }
 
 /**

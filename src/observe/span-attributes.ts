@@ -28,6 +28,20 @@ export function countOf(events: number): Attributes {
   return { 'messaging.batch.message_count': events }
 }
 
+/** Describes the creation of a finite topic. */
+export function create(topic?: string): Attributes {
+  return {
+    'messaging.operation.name': 'create',
+    'messaging.operation.type': 'send',
+    ...(topic !== undefined && { 'messaging.destination.name': topic }),
+  }
+}
+
+/** Describes an append to a finite topic. */
+export function appendTo(topic?: string): Attributes {
+  return { ...sendTo(topic), 'messaging.operation.name': 'append' }
+}
+
 /** Describes the opening of a stream. */
 export function receiveFrom(patterns: readonly string[]): Attributes {
   return {

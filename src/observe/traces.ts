@@ -3,7 +3,8 @@
  * the symbol under which an SDK registers itself.
  */
 import type * as OpenTelemetry from '@opentelemetry/api'
-import type { Attributes, Context, Span } from '@opentelemetry/api'
+import type { Attributes, Context, Span, SpanContext, SpanOptions } from '@opentelemetry/api'
+import { wallNow } from '../model/clock.js'
 import {
   parseTraceparent,
   printTraceparent,
@@ -30,7 +31,14 @@ export interface Failure {
 }
 
 /** The names of spans. They have few values, as OpenTelemetry asks: topics are attributes. */
-export type SpanName = 'publish' | 'publish batch' | 'publish upload' | 'subscribe'
+export type SpanName =
+  'publish' | 'publish batch' | 'publish upload' | 'create' | 'append' | 'append upload' | 'subscribe'
+
+/** The name and the attributes of the span of a request. */
+export interface RequestSpan {
+  name: SpanName
+  attributes: () => Attributes
+}
 
 /** A piece of work that belongs to a trace. */
 export interface Trace {
@@ -48,11 +56,16 @@ export class Traces {
   readonly #failureOf: (err: unknown) => Failure
   #api: Api | undefined
   #loading: Promise<void> | undefined
+  /** The errors that have ended a span. */
+  readonly #told = new WeakSet<object>()
 
   /** @param version the version of the hub */
   constructor(version: string, failureOf: (err: unknown) => Failure) {
     this.#version = version
-    this.#failureOf = failureOf
+    this.#failureOf = (err) => {
+      if (typeof err === 'object' && err !== null) this.#told.add(err)
+      return failureOf(err)
+    }
   }
 
   /** Loads OpenTelemetry if the process has an SDK. An SDK that comes later is found by the next request. */
@@ -76,7 +89,32 @@ export class Traces {
     return ids && new PassedTrace(contextOf(ids, readTracestate(headers['tracestate'])))
   }
 
-  #span(api: Api, name: SpanName, headers: TraceHeaders, attributes: Attributes): Trace {
+  /** Whether an error has ended a span. */
+  hasTold(err: unknown): boolean {
+    return this.#told.has(err as object)
+  }
+
+  /**
+   * Makes the span of a request that was refused before its span has begun.
+   * @param headers of the request
+   * @param elapsed the time since the beginning of the request, in milliseconds
+   */
+  refuse({ name, attributes }: RequestSpan, headers: TraceHeaders, err: unknown, elapsed: number): void {
+    if (this.#api) this.#span(this.#api, name, headers, attributes(), { startTime: wallNow() - elapsed }).fail(err)
+    else if (isRegistered()) void this.prepare()
+  }
+
+  /** The trace of the span in which the application's code runs; `undefined`: there is none. */
+  get active(): TraceContext | undefined {
+    if (!this.#api) {
+      if (isRegistered()) void this.prepare()
+      return undefined
+    }
+    const span = this.#api.trace.getSpan(this.#api.context.active())?.spanContext()
+    return span && this.#api.isSpanContextValid(span) ? contextOfSpan(span) : undefined
+  }
+
+  #span(api: Api, name: SpanName, headers: TraceHeaders, attributes: Attributes, options: SpanOptions = {}): SpanTrace {
     const tracer = api.trace.getTracer('fanfare', this.#version)
     const active = api.context.active()
     const ids = parseTraceparent(headers['traceparent'])
@@ -85,11 +123,10 @@ export class Traces {
     const isInside = api.trace.getSpan(active) !== undefined
     const parent = isInside || !ids ? active : remoteParent(api, active, ids, state)
     const kind = isInside ? api.SpanKind.INTERNAL : api.SpanKind.SERVER
-    const span = tracer.startSpan(name, { kind, attributes: { 'messaging.system': 'fanfare', ...attributes } }, parent)
+    const all = { 'messaging.system': 'fanfare', ...attributes }
+    const span = tracer.startSpan(name, { ...options, kind, attributes: all }, parent)
     const own = span.spanContext()
-    const context = api.isSpanContextValid(own)
-      ? contextOf({ traceId: own.traceId, spanId: own.spanId, flags: own.traceFlags }, own.traceState?.serialize())
-      : ids && contextOf(ids, state)
+    const context = api.isSpanContextValid(own) ? contextOfSpan(own) : ids && contextOf(ids, state)
     return new SpanTrace(api, span, api.trace.setSpan(parent, span), context, this.#failureOf)
   }
 }
@@ -141,7 +178,16 @@ class SpanTrace implements Trace {
     }
   }
 
-  /** A refusal is the fault of the client: only the server's faults are errors of a server span. */
+  /** Ends the span with an error. */
+  fail(err: unknown): void {
+    this.#fail(err)
+    this.#span.end()
+  }
+
+  /**
+   * A refusal is the fault of the client: only the server's faults are errors of a server span (OpenTelemetry,
+   * "Semantic Conventions for HTTP Spans", Status).
+   */
   #fail(err: unknown): void {
     const { code, message, isFault } = this.#failureOf(err)
     this.#span.setAttribute('error.type', code)
@@ -151,6 +197,10 @@ class SpanTrace implements Trace {
 
 function isRegistered(): boolean {
   return (globalThis as { [REGISTERED]?: { trace?: unknown } })[REGISTERED]?.trace !== undefined
+}
+
+function contextOfSpan({ traceId, spanId, traceFlags, traceState }: SpanContext): TraceContext {
+  return contextOf({ traceId, spanId, flags: traceFlags }, traceState?.serialize())
 }
 
 function contextOf(ids: SpanIds, tracestate: string | undefined): TraceContext {

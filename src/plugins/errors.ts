@@ -6,6 +6,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { codeForStatus, Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { HubError } from '../model/hub-error.js'
+import type { RequestSpan, Traces } from '../observe/traces.js'
 import { closeBlock, drawRetry } from '../wire/sse.js'
 import { pathOf, withoutTokens } from '../server/logger.js'
 import { preferredType } from '../server/negotiation.js'
@@ -21,6 +22,8 @@ declare module 'fastify' {
     eventStream?: boolean
     /** Whether a request is for an event stream; default: `eventStream`, and the client accepts one. */
     opensStream?: (request: FastifyRequest) => boolean
+    /** Returns the span of a request; `undefined`: it has none. Its parameters may be invalid. */
+    span?: (request: FastifyRequest) => RequestSpan | undefined
     /** Whether a request may have a ticket; default: if it is for an event stream. */
     takesTicket?: (request: FastifyRequest) => boolean
   }
@@ -49,11 +52,16 @@ const LOGGED: Partial<Record<ProblemCode, string>> = {
 export interface ErrorsOptions {
   /** Whether the hub answers requests without a route: below a prefix, and in its own application. */
   handleNotFound: boolean
+  traces: Traces
 }
 
 export default fp<ErrorsOptions>(
-  async (app, { handleNotFound }) => {
-    app.setErrorHandler((err: unknown, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
+  async (app, { handleNotFound, traces }) => {
+    app.setErrorHandler((err: unknown, request, reply) => {
+      const problem = withSearch(toProblem(err), request)
+      if (!traces.hasTold(err)) traceRefusal(traces, problem, request, reply)
+      return answer(problem, request, reply)
+    })
     if (handleNotFound) {
       app.setNotFoundHandler((request, reply) => {
         const allowed = app[kAllowedMethods](request)
@@ -110,6 +118,12 @@ export function sendProblem(
     .send(JSON.stringify(problem.toBody(base, request.id)))
 }
 
+/** Makes the span of a request that was refused before its handler has begun it. */
+function traceRefusal(traces: Traces, problem: Problem, request: FastifyRequest, { elapsedTime }: FastifyReply): void {
+  const span = request.routeOptions.config.span?.(request)
+  if (span) traces.refuse(span, request.headers, problem, elapsedTime)
+}
+
 function opensStream(request: FastifyRequest): boolean {
   const { eventStream, opensStream } = request.routeOptions.config
   return opensStream ? opensStream(request) : eventStream === true && wantsStream(request)
@@ -156,7 +170,9 @@ function fromHub(err: HubError): Problem {
   const { message, index, errors } = err
   const at = index === undefined ? '' : `/events/${index}`
   const faults = errors?.map((error) => ({ ...error, path: at + error.path })) ?? (at && [{ path: at, message }])
-  return new Problem(problemOf(err), message, faults ? { errors: faults } : {}, { cause: err })
+  return new Problem(problemOf(err), at === '' ? message : `${at}: ${message}`, faults ? { errors: faults } : {}, {
+    cause: err,
+  })
 }
 
 /** Returns the code of the refusal of an error of the hub. */

@@ -1,5 +1,5 @@
 /** The server of a port that has the metrics only, for networks that keep Prometheus apart from subscribers. */
-import Fastify, { LogController, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { NO_STORE } from '../server/no-store.js'
 import { pathOf } from '../server/logger.js'
@@ -7,6 +7,10 @@ import { sendProblem, toProblem } from './errors.js'
 
 /** The time for a request, in milliseconds: Prometheus sends short ones. */
 const TIMEOUT = 15_000
+
+/** The only route, and its methods. */
+const PATH = '/metrics'
+const METHODS = 'GET, HEAD'
 
 /** Creates the server, without its route. */
 export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): FastifyInstance {
@@ -18,13 +22,25 @@ export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): Fast
     requestTimeout: TIMEOUT,
     http: { headersTimeout: TIMEOUT, connectionsCheckingInterval: TIMEOUT / 3 },
   })
-  server.addHook('onRequest', async (_request, reply) => void reply.headers(NO_STORE))
-  server.setNotFoundHandler((request, reply) =>
-    sendProblem(new Problem('not-found', `This port has no ${pathOf(request)}: it has /metrics.`), '', request, reply),
-  )
+  // before Fastify reads a body, whose refusal would hide the one of the method
+  server.addHook('onRequest', async (request, reply) => {
+    reply.headers(NO_STORE)
+    requireRoute(request, reply)
+  })
+  server.setNotFoundHandler(() => undefined) // `requireRoute` has refused the request
   server.setErrorHandler((err, request, reply) => {
-    request.log.error({ err }, 'the metrics could not be read')
-    return sendProblem(toProblem(err), '', request, reply)
+    const problem = toProblem(err)
+    if (problem.status >= 500) request.log.error({ err }, 'the metrics could not be read')
+    return sendProblem(problem, '', request, reply)
   })
   return server
+}
+
+/** @throws Problem `not-found`, `method-not-allowed` */
+function requireRoute(request: FastifyRequest, reply: FastifyReply): void {
+  if (!request.is404) return
+  const path = pathOf(request)
+  if (path !== PATH) throw new Problem('not-found', `This port has no ${path}: it has ${PATH}.`)
+  reply.header('allow', METHODS)
+  throw new Problem('method-not-allowed', `${PATH} takes ${METHODS}, not ${request.method}.`)
 }

@@ -127,7 +127,7 @@ function createPublicHub(app: FastifyInstance, issueToken: IssueToken): FanfareH
     purge: (topic) => hub.purge(topic),
     issueToken,
     connections: createPublicConnections(hub),
-    streams: createPublicStreams(hub, (err, message) => log.error({ err }, message)),
+    streams: createPublicStreams(hub, traces, (err, message) => log.error({ err }, message)),
     stats: () => hub.stats(),
     async metrics() {
       const { print } = await import('../observe/exposition.js')

@@ -1,9 +1,10 @@
 /** Finite topics as an application writes them (`app.hub.streams`). The application's code needs no token. */
 import type { Hub } from '../hub/hub.js'
-import { Run, type RunStatus } from '../hub/finite/run.js'
+import { Run, type RunSource, type RunStatus } from '../hub/finite/run.js'
 import { HubError } from '../model/hub-error.js'
 import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
+import type { Traces } from '../observe/traces.js'
 import { parseDuration } from '../model/units.js'
 
 /** A time in milliseconds, or as in the settings: `40`, `'250ms'`, `'1h'`. */
@@ -77,9 +78,17 @@ const OPTIONS = ['contentType', 'ttl', 'expiresAt', 'coalesce', 'lease', 'create
 const DEFAULT_LEASE = 30_000
 
 /** Creates `app.hub.streams`. */
-export function createPublicStreams(hub: Hub, onError: (err: unknown, message: string) => void): FanfareStreams {
+export function createPublicStreams(
+  hub: Hub,
+  traces: Traces,
+  onError: (err: unknown, message: string) => void,
+): FanfareStreams {
   const { finite } = hub
-  const failed = (err: unknown): void => onError(err, 'the lease of a finite topic could not be renewed')
+  const source: RunSource = {
+    finite,
+    traces,
+    onError: (err) => onError(err, 'the lease of a finite topic could not be renewed'),
+  }
   return {
     async create(topic, options = {}) {
       requireOptions(options, 'The options of a stream', OPTIONS, 'invalid-stream')
@@ -96,12 +105,12 @@ export function createPublicStreams(hub: Hub, onError: (err: unknown, message: s
         { createdBy, lease },
       )
       if (!created) throw new HubError('stream-exists', `${quote(topic)} exists: open it, or use another name.`)
-      return Run.open(finite, state, lease, failed)
+      return Run.open(source, state, lease)
     },
     async open(topic) {
       const state = await finite.get(topic)
       if (!state) throw new HubError('stream-not-found', `There is no finite topic ${quote(topic)}.`)
-      return Run.open(finite, state, undefined, failed)
+      return Run.open(source, state, undefined)
     },
   }
 }

@@ -6,9 +6,11 @@ import { authorize, authorizeSome } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
 import type { CheckedEvent } from '../model/event.js'
+import { isLines } from '../model/media-type.js'
 import { requireTopic, type EventTopic } from '../model/topic.js'
 import type { TraceContext } from '../model/trace-context.js'
 import { countOf, describeReceipt, sendTo } from '../observe/span-attributes.js'
+import type { RequestSpan } from '../observe/traces.js'
 import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
 import { hubOf } from '../plugins/hub.js'
@@ -37,7 +39,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
     '/topics/:topic/events',
     {
       onRequest: [app[kAuthenticate], refuseOtherTopics, ...app[kLimitPublishing]],
-      config: { publishes: 'event' },
+      config: { publishes: 'event', span: spanOfEvent },
       bodyLimit: sentLimit(maxEventSize),
       validatorCompiler: compileExceptBody,
       schema: {
@@ -58,7 +60,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
     '/events',
     {
       onRequest: [app[kAuthenticate], refuseWithoutGrant, refuseKey, ...app[kLimitPublishing]],
-      config: { publishes: 'events' },
+      config: { publishes: 'events', span: spanOfEvents },
       bodyLimit: maxEventSize * BATCH_BODY,
       validatorCompiler: compileExceptBody,
       schema: {
@@ -71,6 +73,14 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
 }
 
 export default publish
+
+function spanOfEvent({ params }: FastifyRequest): RequestSpan {
+  return { name: 'publish', attributes: () => sendTo((params as Partial<Static<typeof TopicParams>>).topic) }
+}
+
+function spanOfEvents({ headers }: FastifyRequest): RequestSpan {
+  return { name: isLines(headers['content-type'] ?? '') ? 'publish upload' : 'publish batch', attributes: sendTo }
+}
 
 /** Publishes one event. A function that is not async: an `await` more would cost a publish. */
 function publishOne(

@@ -7,7 +7,9 @@ import { topicOfPath } from '../model/stream-path.js'
 import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { hubOf } from '../plugins/hub.js'
 import { kLimitPublishing } from '../plugins/limits.js'
+import { kTraces } from '../plugins/traces.js'
 import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
+import { inSpan } from './request/in-span.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
 import { addCommonHeaders, refusalHeaders, SECURITY } from './streams/answer-headers.js'
 import { answerAppend } from './streams/append.js'
@@ -16,6 +18,7 @@ import { answerCancel, requireCanceller } from './streams/cancel.js'
 import { requireState, type StreamsContext, type StreamSettings } from './streams/context.js'
 import { answerCreation } from './streams/create.js'
 import { answerRead, answerWithState } from './streams/read.js'
+import { spanOfRead, spanOfWrite } from './streams/spans.js'
 import { SharedPages } from './streams/shared-pages.js'
 import { SharedWaits } from './streams/shared-waits.js'
 import { TailFeeds } from './streams/tail-feeds.js'
@@ -31,6 +34,7 @@ const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
     pages,
     waits: new SharedWaits(finite),
     tails: new TailFeeds(finite, pages, settings.heartbeat),
+    traces: app[kTraces],
     settings,
   }
   app.addHook('onSend', addCommonHeaders)
@@ -50,7 +54,12 @@ function addReads(app: FastifyInstance, context: StreamsContext): void {
   const isReader = (request: FastifyRequest) => requireGrant(request, 'subscribe', topicOf(app, request))
   const route = {
     onRequest: [app[kAuthenticate], check(isReader)],
-    config: { anyQuery: true, takesTicket: isEventStream, opensStream: isEventSource },
+    config: {
+      anyQuery: true,
+      takesTicket: isEventStream,
+      opensStream: isEventSource,
+      span: (request: FastifyRequest) => spanOfRead(app, request),
+    },
     schema: { params: StreamParams, querystring: StreamQuery },
   }
   app.get(PATH, route, (request, reply) =>
@@ -60,11 +69,19 @@ function addReads(app: FastifyInstance, context: StreamsContext): void {
 
 function addWrites(app: FastifyInstance, context: StreamsContext): void {
   const isPublisher = (request: FastifyRequest) => requireGrant(request, 'publish', topicOf(app, request))
-  const config = { anyQuery: true, publishes: 'bytes' as const }
+  const config = {
+    anyQuery: true,
+    publishes: 'bytes' as const,
+    span: (request: FastifyRequest) => spanOfWrite(app, request),
+  }
   const schema = { params: StreamParams }
   const limited = { onRequest: [app[kAuthenticate], check(isPublisher), ...app[kLimitPublishing]], config, schema }
 
-  app.put(PATH, limited, (request, reply) => answerCreation(app, context, topicOf(app, request), request, reply))
+  app.put(PATH, limited, (request, reply) =>
+    inSpan(context.traces, request, (trace) =>
+      answerCreation(app, context, topicOf(app, request), request, reply, trace),
+    ),
+  )
 
   // a request that cancels needs no grant if the bearer has created the topic
   const requireWriter = async (request: FastifyRequest): Promise<void> => {
@@ -79,7 +96,9 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     (request, reply) => {
       const cancelled = cancelledPath(app, request)
       return cancelled === undefined
-        ? answerAppend(context, topicOf(app, request), request, reply)
+        ? inSpan(context.traces, request, (trace) =>
+            answerAppend(context, topicOf(app, request), request, reply, trace),
+          )
         : answerCancel(context, topicOfPath(cancelled), request, reply)
     },
   )

@@ -16,8 +16,9 @@ import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
 import { receiveFrom } from '../observe/span-attributes.js'
-import type { Traces } from '../observe/traces.js'
+import type { RequestSpan, Traces } from '../observe/traces.js'
 import { kAuthenticate, requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { wantsStream } from '../plugins/errors.js'
 import { kOpenStream, kSendEndedStream } from '../plugins/event-stream.js'
 import { hubOf } from '../plugins/hub.js'
 import { kTraces } from '../plugins/traces.js'
@@ -63,7 +64,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
   const { [kTraces]: traces } = app
   const hub = hubOf(app)
   const context: Context = { hub, traces, listed: new OriginList(corsOrigins), clockTolerance, limits }
-  const route = { onRequest: app[kAuthenticate], config: { eventStream: true } }
+  const route = { onRequest: app[kAuthenticate], config: { eventStream: true, span: spanOf } }
 
   app.get(
     '/topics/:topic/events',
@@ -77,6 +78,14 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 }
 
 export default subscribe
+
+/** Returns the span of the opening of a stream. A page of history has none. */
+function spanOf(request: FastifyRequest): RequestSpan | undefined {
+  if (!wantsStream(request)) return undefined
+  const { topic } = request.params as { topic?: string }
+  const patterns = topic === undefined ? listOf((request.query as EventsQuery).topic) : [topic]
+  return { name: 'subscribe', attributes: () => receiveFrom(patterns) }
+}
 
 /** Answers with an event stream or with a page of history, depending on `Accept`. */
 async function answer(

@@ -26,7 +26,7 @@ export const Node = Type.Object({
   published: orNull(Count, 'how many events it has accepted from publishers since its start, without duplicates'),
   sent: orNull(
     Type.Object({ events: Count, bytes: Count }),
-    'how many events and bytes it has sent to streams since its start',
+    'how many events and bytes it has sent to subscribers since its start',
   ),
   memory: orNull(Count, 'its resident memory in bytes'),
   eventLoopDelay: orNull(

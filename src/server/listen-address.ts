@@ -25,3 +25,19 @@ export function isHost(text: string): boolean {
   if (path !== undefined) return path !== '' && !path.includes('\0') && Buffer.byteLength(path) <= MAX_SOCKET_PATH
   return isIP(text) !== 0 || /^[\w-]+(\.[\w-]+)*\.?$/.test(text)
 }
+
+/**
+ * Whether two servers cannot have the same port at these two addresses. Of host names it knows `localhost` only: others
+ * count as different addresses.
+ */
+export function overlap(host: string, other: string): boolean {
+  if (host === other) return true
+  return [
+    [host, other],
+    [other, host],
+  ].some(([one = '', two = '']) => {
+    if (one === '::') return true // IPv4 too
+    if (one === '0.0.0.0') return isIP(two) !== 6
+    return one === 'localhost' && ['127.0.0.1', '::1'].includes(two)
+  })
+}

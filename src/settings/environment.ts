@@ -1,7 +1,7 @@
 /** Reads the settings from environment variables. */
 import { SettingsError } from '../model/settings-error.js'
 import type { TlsFiles } from '../server/certificate.js'
-import { socketPathOf } from '../server/listen-address.js'
+import { overlap, socketPathOf } from '../server/listen-address.js'
 import { SETTINGS, type ProcessOption, type Settings, type Values } from './list.js'
 import { isSecret, suggestion } from './names.js'
 import type { Setting } from './setting.js'
@@ -32,7 +32,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   }
   const { host, port, tlsCert, tlsKey, workers, logLevel, metricsPort, metricsHost, trustProxy, ...hub } =
     values as Values
-  if (faults.length === 0) faults.push(...faultsOfTls(host, tlsCert, tlsKey))
+  if (faults.length === 0) faults.push(...faultsOfTls(host, tlsCert, tlsKey), ...faultsOfMetrics(values as Values))
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
   const tls = tlsOf(tlsCert, tlsKey)
   return { host, port, tls, workers, logLevel, metricsPort, metricsHost, trustProxy, hub }
@@ -45,6 +45,19 @@ function faultsOfTls(host: string, cert: string | undefined, key: string | undef
   if (key === undefined) return ['FANFARE_TLS_CERT is set without FANFARE_TLS_KEY: set both for TLS, or neither']
   if (socketPathOf(host) === undefined) return []
   return ['HOST is a Unix socket, which FANFARE_TLS_CERT does not apply to: set HOST to an address, or leave out TLS']
+}
+
+/** Returns the faults of the settings for the port of the metrics, each of which is valid alone. */
+function faultsOfMetrics({ host, port, metricsHost, metricsPort }: Values): string[] {
+  if (metricsPort === undefined) {
+    if (metricsHost === undefined) return []
+    return ['FANFARE_METRICS_HOST is set without FANFARE_METRICS_PORT: set both, or neither']
+  }
+  const isSame = port === metricsPort && port !== 0 && socketPathOf(host) === undefined
+  if (!isSame || !overlap(host, metricsHost ?? host)) return []
+  return [
+    `FANFARE_METRICS_PORT and PORT are both ${port}, and two servers cannot share a port: set FANFARE_METRICS_PORT to another port, or leave it out if the port of the hub may serve the metrics`,
+  ]
 }
 
 function tlsOf(certFile: string | undefined, keyFile: string | undefined): TlsFiles | undefined {

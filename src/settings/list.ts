@@ -264,7 +264,7 @@ export const SETTINGS = {
     setting(
       {
         variable: 'FANFARE_METRICS_PORT',
-        description: 'A further port, which serves the metrics only. 0 means any free port.',
+        description: 'A further port, which serves the metrics only: not the port of the hub. 0 means any free port.',
         expects: 'a port, 0 to 65535',
       },
       parsePort,
@@ -274,7 +274,7 @@ export const SETTINGS = {
     setting(
       {
         variable: 'FANFARE_METRICS_HOST',
-        description: 'The address of the port of the metrics. Unset: that of `HOST`.',
+        description: 'The address of `FANFARE_METRICS_PORT`, without which it is refused. Unset: that of `HOST`.',
         expects: 'an IP address or a host name',
       },
       (value) => (isHost(value) && socketPathOf(value) === undefined ? value : undefined),

@@ -76,6 +76,11 @@ async function refuses(t: Test, url: string): Promise<void> {
   const head = await request(`${url}/metrics`, { method: 'HEAD', headers: { accept: 'application/openmetrics-text' } })
   t.match(head.headers.get('content-type'), /^application\/openmetrics-text; version=1\.0\.0/)
   t.equal(head.headers.get('cache-control'), 'no-store')
+  for (const [method, body] of [['POST', 'a body'], ['DELETE'], ['OPTIONS']] as const) {
+    const refused = await request<{ code: string }>(`${url}/metrics`, { method, ...(body !== undefined && { body }) })
+    t.match(refused, { status: 405, body: { code: 'method-not-allowed' } }, method)
+    t.equal(refused.headers.get('allow'), 'GET, HEAD', method)
+  }
 }
 
 await t.test('hubs that share a folder tell their own metrics each', async (t) => {

@@ -126,6 +126,100 @@ await t.test('batches, uploads and streams have one span each, and refusals a co
   t.match(refused, { status: { code: 0 }, attributes: { 'error.type': 'invalid-event' } })
 })
 
+await t.test('requests that are refused before their work begins have a span too', async (t) => {
+  const { hub, spans, named } = await startTraced(t)
+  const refused = async (path: string, init: RequestInit, name: string, code: string, attributes: object = {}) => {
+    const before = spans().length
+    await fetch(`${hub.url}${path}`, { ...init, headers: { ...headers, ...init.headers } })
+    const span = (await named(name, 1)).at(-1)
+    t.equal(spans().length, before + 1, `${code}: one span`)
+    t.match(span, {
+      name,
+      traceId: TRACE_ID,
+      parent: SPAN_ID,
+      kind: 1,
+      status: { code: 0 },
+      attributes: { 'error.type': code, ...attributes },
+    })
+  }
+  const post = { method: 'POST', body: '{"data":1}' }
+  const json = { 'content-type': 'application/json' }
+  const authorization = `Bearer ${bearer}`
+  const a = { 'messaging.destination.name': 'a' }
+  await refused('/topics/a/events', { ...post, headers: json }, 'publish', 'missing-token', a)
+  await refused(
+    '/topics/a/events',
+    { ...post, headers: { authorization, 'content-type': 'x/y' } },
+    'publish',
+    'unsupported-media-type',
+  )
+  await refused(
+    '/topics/a/events',
+    { ...post, headers: { ...json, authorization }, body: '{' },
+    'publish',
+    'invalid-json',
+    a,
+  )
+  await refused('/topics/a..b/events', { ...post, headers: { ...json, authorization } }, 'publish', 'invalid-topic')
+  await refused('/events', { ...post, headers: json }, 'publish batch', 'missing-token')
+  await refused(
+    '/events',
+    { ...post, headers: { 'content-type': 'application/x-ndjson' } },
+    'publish upload',
+    'missing-token',
+  )
+  await refused('/topics/a/events', { headers: { accept: 'text/event-stream' } }, 'subscribe', 'missing-token', {
+    'fanfare.patterns': ['a'],
+  })
+  await refused('/streams/a', { ...post, headers: { authorization } }, 'append', 'stream-not-found', a)
+  await refused('/streams/a', { ...post }, 'append', 'missing-token', a)
+  await refused('/streams/a', { method: 'PUT' }, 'create', 'missing-token', a)
+  await refused('/streams/a?live=sse', { headers: { authorization } }, 'subscribe', 'invalid-offset')
+})
+
+await t.test(
+  'a finite topic has spans of its creation, its appends and its readers, and hands on their trace',
+  async (t) => {
+    const { hub, spans, named } = await startTraced(t)
+    const call = (method: string, path: string, body?: string, more: Record<string, string> = {}) =>
+      request(`${hub.url}/streams/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'text/plain', ...headers, ...more },
+        ...(body !== undefined && { body }),
+      })
+    await call('PUT', 'a', 'one')
+    await call('POST', 'a', 'two')
+    await call('POST', 'a', 'three', { 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' })
+    const [created] = await named('create', 1)
+    const [second, third] = await named('append', 2)
+    for (const span of [created, second, third])
+      t.match(span, { traceId: TRACE_ID, parent: SPAN_ID, kind: 1, attributes: { 'messaging.destination.name': 'a' } })
+    t.strictSame(
+      await attributesOf(hub, 'a'),
+      [created, second, third].map((span) => ({
+        traceparent: `00-${TRACE_ID}-${span!.spanId}-01`,
+        tracestate: 'congo=t61',
+      })),
+      'also if the append has a note of its producer, which no subscriber sees',
+    )
+
+    const stream = await openStream(t, `${hub.url}/streams/a?offset=-1&live=sse`, { token: bearer, headers })
+    const polled = call('GET', 'a?offset=now&live=long-poll')
+    const opened = await named('subscribe', 2)
+    for (const span of opened)
+      t.match(span, { traceId: TRACE_ID, parent: SPAN_ID, attributes: { 'fanfare.patterns': ['a'] } })
+    await call('POST', 'a', undefined, { 'stream-closed': 'true' })
+    await Promise.all([stream.closed, polled])
+    await call('GET', 'a')
+    await call('POST', 'a/cancel')
+    t.strictSame(
+      spans().map(({ name }) => name),
+      ['create', 'append', 'append', 'subscribe', 'subscribe', 'append'],
+      'a wait is no part of a span, and other reads have none',
+    )
+  },
+)
+
 await t.test('without an SDK the traceparent of the request is handed on', async (t) => {
   const hub = await startHub(t)
   await publishTo(hub, '/topics/a/events', { data: 1 })

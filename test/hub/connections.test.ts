@@ -48,6 +48,7 @@ await t.test('listing or ending many streams lets the event loop run', async (t)
 const liveRead = (info: Partial<LiveRead['info']>, end: (reason: string) => void): LiveRead => ({
   info: { id: 'r', address: undefined, principal: anybody, ...info },
   selection: new Selection(['a']),
+  state: 'live',
   since: 0,
   sentEvents: 0,
   sentBytes: 0,
@@ -64,7 +65,7 @@ await t.test('live reads are listed, count and end as streams', async (t) => {
   const open = (name: string) => {
     const read = liveRead({ id: name, address: '10.0.0.1', principal }, (reason) => {
       ended.push(`${name} ${reason}`)
-      connections.deleteRead(read)
+      connections.deleteRead(read, 'ended')
     })
     connections.addRead(read)
     return read
@@ -88,8 +89,8 @@ await t.test('live reads are listed, count and end as streams', async (t) => {
   )
   t.equal(connections.get('first'), first)
   t.equal(connections.stream('first'), undefined)
-  connections.deleteRead(first)
-  connections.deleteRead(first)
+  connections.deleteRead(first, 'gone')
+  connections.deleteRead(first, 'gone')
   t.equal(connections.size, 2, 'a read is deleted once')
   t.equal(await connections.end('revoked', ({ info }) => info.principal === principal), 1)
   open('third')
@@ -107,7 +108,7 @@ await t.test('a live read ends with its token', async (t) => {
     const read = liveRead({ principal: { ...anybody, expiresAt: Date.now() + 100 } }, (reason) => {
       clearInterval(alive)
       reasons.push(reason)
-      connections.deleteRead(read)
+      connections.deleteRead(read, 'ended')
       resolve()
     })
     connections.addRead(read)

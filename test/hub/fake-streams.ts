@@ -35,7 +35,7 @@ export class FakeStreams {
       openedAt,
       feed: { isDue },
       end: (reason: CloseReason) => {
-        this.connections.delete(stream)
+        this.connections.delete(stream, 'gone')
         this.endings.push({ id, reason, time: monotonicNow() })
       },
     } as unknown as Stream

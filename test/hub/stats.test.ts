@@ -123,8 +123,8 @@ await t.test('a stream with a closed socket is reported as opened before it is r
 await t.test('latency is recorded once, after the sweep', (t) => {
   const latency = new Latency()
   const now = performance.now()
-  latency.begin(now - 20, 3)
-  latency.begin(now - 10, 5)
+  latency.begin({ since: now - 20, isSampled: true }, 3)
+  latency.begin({ since: now - 10, isSampled: true }, 5)
   t.strictSame(latency.take(), { p50: 0, p99: 0 })
   latency.passed(2)
   t.strictSame(latency.take(), { p50: 0, p99: 0 })

@@ -100,9 +100,9 @@ class Scenario {
     this.stream = sink.stream
     const { connections } = this.open.hub
     const remove = connections.delete.bind(connections)
-    connections.delete = (stream) => {
+    connections.delete = (stream, reason) => {
       if (stream === this.stream) this.ends++
-      return remove(stream)
+      return remove(stream, reason)
     }
     this.check()
   }

@@ -108,10 +108,11 @@ await t.test('a change reaches the observers of another process, if it has any',
 await t.test('statistics are measured while a stream or another process wants them', async (t) => {
   const [cluster] = localCluster(1) as [Cluster]
   const { topics, state } = open(t, cluster)
-  t.type(topics.clock(), 'number', 'one publish of eight is measured')
-  t.equal(topics.clock(), undefined)
+  t.match(topics.time(), { since: Number, isSampled: true }, 'one publish of eight is measured')
+  t.equal(topics.time(), undefined)
   t.equal(topics.takeStats(), undefined, 'nothing was measured yet')
-  t.type(topics.clock(), 'number')
+  const timed = Array.from({ length: 8 }, () => topics.time()?.isSampled)
+  t.strictSame(timed, [false, false, false, false, false, false, true, false], 'all are, and one counts in the metrics')
   let stats: unknown
   await until(() => (stats = topics.takeStats()) !== undefined)
   t.match(stats, { connections: 0, topics: 0, events: { in: 0 } })

@@ -133,6 +133,40 @@ await t.test('a failure is named, and only a fault of the hub is an error', asyn
   )
 })
 
+await t.test('a refusal before the work begins has a span, unless the error has ended one', async (t) => {
+  const spans = register(t)
+  const traces = open()
+  traces.refuse({ name: 'publish', attributes: none }, {}, new Error('early'), 5)
+  t.strictSame(spans(), [], 'the first request makes the hub load OpenTelemetry')
+  await traces.prepare()
+  const refusal = new Error('refusal')
+  t.notOk(traces.hasTold(refusal))
+  await t.rejects(traces.begin('publish', {}, none)!.run(() => Promise.reject(refusal)))
+  t.ok(traces.hasTold(refusal))
+  traces.refuse(
+    { name: 'append', attributes: () => ({ topic: 'a' }) },
+    { traceparent: PARENT },
+    new Error('early'),
+    5_000,
+  )
+  const span = spans().at(-1)!
+  t.match(span, { name: 'append', attributes: { topic: 'a', 'error.type': 'early' } })
+  t.equal(span.spanContext().traceId, TRACE_ID)
+  t.ok(span.duration[0] >= 4, 'it begins with the request')
+})
+
+await t.test('the trace of the active span is known', async (t) => {
+  const traces = open()
+  t.equal(traces.active, undefined)
+  register(t)
+  await traces.prepare()
+  t.equal(traces.active, undefined)
+  await trace.getTracer('app').startActiveSpan('work', async (span) => {
+    t.match(traces.active, { traceparent: new RegExp(`-${span.spanContext().spanId}-01$`) })
+    span.end()
+  })
+})
+
 await t.test('a trace that is not recorded is handed on as such', async (t) => {
   const spans = register(t, true)
   const traces = open()

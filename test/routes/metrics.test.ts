@@ -4,9 +4,11 @@ import t from 'tap'
 import { fanfare } from '../../src/app.js'
 import { refusals } from '../../src/errors.js'
 import { hubOf } from '../../src/plugins/hub.js'
+import { poll } from '../helper/deadline.js'
 import { metricsOf, valueOf } from '../helper/metrics.js'
-import { SECRET } from '../helper/token.js'
+import { SECRET, token } from '../helper/token.js'
 import { openApp, until } from './open-app.js'
+import { dataOf, openStreams } from './streams/open-streams.js'
 
 const PROMETHEUS =
   'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2'
@@ -87,6 +89,71 @@ await t.test('the metrics count streams, events and bytes', async (t) => {
   t.equal(valueOf(last, 'fanfare_stalls_total', { outcome: 'recovered' }), 1)
   t.equal(valueOf(last, 'fanfare_log_removed_events_total'), 11)
   t.ok(valueOf(last, 'fanfare_sent_events_total')! >= 36, 'the numbers of ended streams stay')
+})
+
+await t.test('the metrics sample one publish of eight, also while the statistics measure each one', async (t) => {
+  const { app, subscribe } = await openApp(t)
+  await subscribe('a')
+  await app.inject({ url: '/nodes', headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  for (let n = 0; n < 16; n++) await app.hub.publish('a', { data: n })
+  const lines = await poll(
+    async () => {
+      const read = metricsOf((await app.inject({ url: '/metrics' })).body)
+      return valueOf(read, 'fanfare_publish_latency_seconds_count') === 2 ? read : undefined
+    },
+    () => 'two publishes are measured',
+  )
+  t.equal(valueOf(lines, 'fanfare_append_duration_seconds_count'), 2)
+})
+
+await t.test('finite topics count as all others: their appends, their readers and what these are sent', async (t) => {
+  const { app, create, append, events, call } = await openStreams(t)
+  const read = async () => metricsOf((await app.inject({ url: '/metrics' })).body)
+  const producer = { 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' }
+  await create('a', 'text/plain', 'one')
+  for (let n = 0; n < 2; n++) await append('a', 'two', producer)
+  const run = await app.hub.streams.open('a')
+  await run.append('three')
+  const stream = await events(t, 'a?offset=-1&live=sse')
+  await stream.until(() => dataOf(stream).join('') === 'onetwothree')
+  const polled = call('GET', 'a?offset=now&live=long-poll')
+  const open = await poll(
+    async () => {
+      const lines = await read()
+      return valueOf(lines, 'fanfare_connections', { state: 'live' }) === 2 ? lines : undefined
+    },
+    () => 'the event stream and the long poll are live',
+  )
+  t.equal(valueOf(open, 'fanfare_published_events_total', { outcome: 'stored' }), 3)
+  t.equal(valueOf(open, 'fanfare_published_events_total', { outcome: 'duplicate' }), 1)
+  t.equal(valueOf(open, 'fanfare_dispatched_events_total'), 3)
+  t.equal(valueOf(open, 'fanfare_dispatched_bytes_total'), 11)
+  t.ok(valueOf(open, 'fanfare_append_duration_seconds_count')! > 0)
+  t.equal(valueOf(open, 'fanfare_subscriptions'), 2)
+  t.equal(valueOf(open, 'fanfare_connections_opened_total'), 2)
+  t.equal(valueOf(open, 'fanfare_sent_events_total'), 3)
+  const bytes = valueOf(open, 'fanfare_sent_bytes_total')!
+  t.ok(bytes > 100)
+
+  await append('a', 'four', { 'stream-closed': 'true' })
+  await Promise.all([stream.closed, polled])
+  t.equal((await call('GET', 'a')).body, 'onetwothreefour')
+  const last = await read()
+  t.equal(valueOf(last, 'fanfare_published_events_total', { outcome: 'stored' }), 5, 'the end is an event too')
+  t.equal(valueOf(last, 'fanfare_sent_events_total'), 3 + 1 + 1 + 4, 'in the stream, by the poll, and by the read')
+  t.ok(valueOf(last, 'fanfare_sent_bytes_total')! >= bytes + 'four'.length + 'onetwothreefour'.length)
+  t.equal(valueOf(last, 'fanfare_connections', { state: 'live' }), 0)
+  t.equal(valueOf(last, 'fanfare_connections_closed_total', { reason: 'ended' }), 1)
+  t.equal(valueOf(last, 'fanfare_connections_closed_total', { reason: 'answered' }), 1)
+})
+
+await t.test('a page of history counts as deliveries', async (t) => {
+  const { app, send } = await openApp(t)
+  for (let n = 0; n < 3; n++) await app.hub.publish('a', { data: n })
+  const page = await send({ url: '/topics/a/events', headers: { accept: 'application/json' } })
+  const lines = metricsOf((await app.inject({ url: '/metrics' })).body)
+  t.equal(valueOf(lines, 'fanfare_sent_events_total'), 3)
+  t.equal(valueOf(lines, 'fanfare_sent_bytes_total'), page.rawPayload.length)
 })
 
 await t.test('refusals are counted by code, gaps by reason', async (t) => {

@@ -44,12 +44,17 @@ await t.test('a publish over HTTP is refused with the path of each fault, and st
     const batch = { events: [good, { topic: 'other', text: filler }, bad] }
     const refused = isProblem(t, await post('/events', JSON.stringify(batch)), 400, 'schema-mismatch')
     t.strictSame(refused.errors, [{ path: '/events/2/data/total', message: 'must be number' }])
+    t.equal(
+      refused.detail,
+      '/events/2: The event does not fit the schema of "orders.*": /data/total must be number.',
+      'the sentence names the event too',
+    )
   }
 
   const lines = [good, bad, good].map((event) => JSON.stringify(event)).join('\n')
   const upload = isProblem(t, await post('/events', lines, 'application/x-ndjson'), 400, 'schema-mismatch')
   t.match(upload, { line: 2, accepted: 1, errors: faults })
-  t.match(upload.detail, /^Line 2: The event does not fit the schema of "orders\.\*"/)
+  t.match(upload.detail, /^Line 2: The event does not fit the schema of "orders\.\*": \/data\/total must be number\.$/)
 
   t.equal((await app.hub.topic('orders.1')).events, 2, 'the first event, and the first line')
 })
@@ -72,14 +77,64 @@ await t.test('a message of a finite topic is refused with the path of each fault
 
   const created = isProblem(t, await ask('PUT', '/streams/orders/1', [bad.data]), 400, 'schema-mismatch')
   t.strictSame(created.errors, [{ path: '/0/total', message: 'must be number' }])
+  t.equal(created.detail, '/0: The message does not fit the schema of "orders.*": /total must be number.')
   isProblem(t, await ask('GET', '/streams/orders/1'), 404, 'stream-not-found')
 
   t.equal((await ask('PUT', '/streams/orders/1', [good.data])).statusCode, 201)
   const appended = isProblem(t, await ask('POST', '/streams/orders/1', [good.data, bad.data]), 400, 'schema-mismatch')
   t.strictSame(appended.errors, [{ path: '/1/total', message: 'must be number' }])
+  t.equal(appended.detail, '/1: The message does not fit the schema of "orders.*": /total must be number.')
+  const single = isProblem(t, await ask('POST', '/streams/orders/1', bad.data), 400, 'schema-mismatch')
+  t.strictSame(single.errors, [{ path: '/total', message: 'must be number' }], 'a body that is one message')
+  t.equal(single.detail, 'The message does not fit the schema of "orders.*": /total must be number.')
+  const whole = isProblem(t, await ask('POST', '/streams/orders/1', [good.data, 7]), 400, 'schema-mismatch')
+  t.equal(whole.detail, '/1: The message does not fit the schema of "orders.*": it must be object.')
+  const large = isProblem(t, await ask('POST', '/streams/orders/1', [1, 'x'.repeat(300_000)]), 413, 'event-too-large')
+  t.match(large, { detail: /^\/1: A message of the body has 300002 bytes/, errors: [{ path: '/1' }] })
   t.strictSame((await ask('GET', '/streams/orders/1')).json(), [good.data])
 
   t.equal((await ask('PUT', '/streams/orders/2', 'a', 'text/plain')).statusCode, 201, 'texts have no schema')
+})
+
+await t.test(
+  'a line of an upload to a finite topic is refused by its number, and the lines before it are stored',
+  async (t) => {
+    const { app, send } = await openApp(t, { schemas: schemaFile(t, SCHEMAS) })
+    const { hub } = app
+    const run = await hub.streams.create('orders.1', { contentType: 'application/json' })
+    const lines = [good.data, '', good.data, bad.data, good.data].map((line) =>
+      line === '' ? '' : JSON.stringify(line),
+    )
+    const answer = await send({
+      method: 'POST',
+      url: '/streams/orders/1',
+      headers: { 'content-type': 'application/x-ndjson' },
+      payload: lines.join('\n'),
+    })
+    const refused = isProblem(t, answer, 400, 'schema-mismatch')
+    t.match(refused, {
+      detail: 'Line 4: The message does not fit the schema of "orders.*": /total must be number.',
+      errors: [{ path: '/total', message: 'must be number' }],
+      line: 4,
+      accepted: 2,
+    })
+    t.strictSame((await send({ url: '/streams/orders/1' })).json(), [good.data, good.data])
+    await t.rejects(run.append(bad.data), {
+      code: 'schema-mismatch',
+      message: 'The message does not fit the schema of "orders.*": /total must be number.',
+      errors: [{ path: '/total', message: 'must be number' }],
+      index: undefined,
+    })
+  },
+)
+
+await t.test('a message of a finite topic has no type, which schemas by type refuse', async (t) => {
+  const { app } = await openApp(t, { schemas: schemaFile(t, { jobs: { types: { created: true, deleted: true } } }) })
+  const run = await app.hub.streams.create('jobs', { contentType: 'application/json' })
+  await t.rejects(run.append(1), {
+    message:
+      'The message does not fit the schema of "jobs": it has no type, and must have one of "created", "deleted".',
+  })
 })
 
 await t.test('the code of an application is refused with a HubError that has the paths', async (t) => {
@@ -89,7 +144,11 @@ await t.test('the code of an application is refused with a HubError that has the
   t.equal((await app.hub.publish('orders.1', { data: good.data })).duplicate, false)
   const refused = { name: 'HubError', code: 'schema-mismatch', errors: faults }
   await t.rejects(app.hub.publish('orders.1', { data: bad.data }), refused)
-  await t.rejects(app.hub.publishAll([good, good, bad]), { ...refused, index: 2 })
+  await t.rejects(app.hub.publishAll([good, good, bad]), {
+    ...refused,
+    index: 2,
+    message: 'events[2]: The event does not fit the schema of "orders.*": /data/total must be number.',
+  })
   t.ok((await app.hub.publishAll([good])).length === 1)
   t.ok(HubError)
 })

@@ -64,7 +64,7 @@ export class Admission {
    * @throws FiniteTopicError
    */
   admit(request: Request): Admitted {
-    const { messages, end, producer, order, lease } = request
+    const { messages, end, producer, order, lease, trace } = request
     if (this.#status !== 'open') return this.#afterEnd(request)
     this.#requireContentType(request)
     const known = producer && this.#admitProducer(request)
@@ -78,7 +78,7 @@ export class Admission {
       this.#status = end
       this.#closedBy = producer
     }
-    const events = toEvents(this.#topic.topic, messages, end, { producer, order, lease })
+    const events = toEvents(this.#topic.topic, messages, end, { producer, order, lease }, trace)
     return { events, duplicate: false, producer: producer && { epoch: producer.epoch, seq: producer.seq } }
   }
 

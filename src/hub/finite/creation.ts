@@ -5,6 +5,7 @@ import { wallNow } from '../../model/clock.js'
 import { HubError } from '../../model/hub-error.js'
 import { isMediaType, MAX_MEDIA_TYPE, normalize } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import type { Request } from './admission.js'
 import type { Entry } from './entry.js'
 import { drawIncarnation, keyOf, printConfig, type FiniteRecord, type WantedConfig } from './finite-record.js'
@@ -26,6 +27,7 @@ export interface CreateOptions {
   createdBy?: string | undefined
   /** As in `AppendRequest`. */
   lease?: number | undefined
+  trace?: TraceContext | undefined
 }
 
 export interface CreationSource extends ForkSource {
@@ -82,7 +84,7 @@ export class Creation {
         await this.#source.catchUp()
         continue
       }
-      return { topic: await this.#complete(topic, record, messages, options.end), created: true }
+      return { topic: await this.#complete(topic, record, messages, options), created: true }
     }
   }
 
@@ -130,7 +132,7 @@ export class Creation {
     topic: string,
     record: FiniteRecord,
     messages: readonly Message[],
-    end: EndStatus | undefined,
+    { end, trace }: CreateOptions,
   ): Promise<FiniteTopic> {
     const { known, load, append, catchUp, removal } = this.#source
     await catchUp()
@@ -140,7 +142,7 @@ export class Creation {
     await load(entry)
     try {
       if (record.fork) this.#requireSource(record.fork)
-      if (record.initial) await append(entry, { messages, end })
+      if (record.initial) await append(entry, { messages, end, trace })
     } catch (err) {
       await removal.remove(entry, 'cancelled')
       throw err

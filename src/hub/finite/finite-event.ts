@@ -4,6 +4,7 @@
  */
 import { END_TYPE } from '../../model/end-type.js'
 import type { NewEvent, ScannedEvent } from '../../model/event.js'
+import { withTrace, type TraceContext } from '../../model/trace-context.js'
 import type { EndStatus, Message, Producer } from './finite-topic.js'
 
 /** What an append carries besides its messages. */
@@ -24,25 +25,31 @@ interface StoredNote {
 
 const STATUSES: readonly string[] = ['done', 'error', 'cancelled', 'expired'] satisfies EndStatus[]
 
-/** Returns the events of an append. The last one has the note. */
+/**
+ * Returns the events of an append. The last one has the note.
+ * @param trace the trace that the append belongs to
+ */
 export function toEvents(
   topic: string,
   messages: readonly Message[],
   end: EndStatus | undefined,
   note: Note,
+  trace?: TraceContext,
 ): NewEvent[] {
+  const attributes = trace && { attributes: withTrace(undefined, trace) }
   const events = messages.map(({ kind, payload }): NewEvent => ({
     topic,
     type: undefined,
     id: undefined,
     kind,
     payload,
+    ...attributes,
   }))
   if (end !== undefined)
-    events.push({ topic, type: END_TYPE, id: undefined, kind: 'json', payload: JSON.stringify({ status: end }) })
-  const attributes = encodeNote(note)
+    events.push({ topic, type: END_TYPE, id: undefined, kind: 'json', payload: JSON.stringify({ status: end }), ...attributes })
+  const noted = encodeNote(note, trace)
   const last = events.at(-1)
-  if (last && attributes !== undefined) last.attributes = attributes
+  if (last && noted !== undefined) last.attributes = noted
   return events
 }
 
@@ -55,7 +62,7 @@ export function endOf({ type, payload }: Pick<ScannedEvent, 'type' | 'payload'>)
 
 /** Returns the note of an event. */
 export function noteOf({ attributes }: Pick<ScannedEvent, 'attributes'>): Note {
-  if (attributes === undefined) return {}
+  if (attributes === undefined || !attributes.includes('"#')) return {}
   const stored = JSON.parse(attributes) as StoredNote
   const id = stored['#p']
   const note: Note = {}
@@ -65,7 +72,8 @@ export function noteOf({ attributes }: Pick<ScannedEvent, 'attributes'>): Note {
   return note
 }
 
-function encodeNote({ producer, order, lease }: Note): string | undefined {
+/** Writes a note behind the attributes that subscribers see. */
+function encodeNote({ producer, order, lease }: Note, trace: TraceContext | undefined): string | undefined {
   if (!producer && order === undefined && lease === undefined) return undefined
   const stored: StoredNote = {}
   if (producer) {
@@ -75,5 +83,5 @@ function encodeNote({ producer, order, lease }: Note): string | undefined {
   }
   if (order !== undefined) stored['#o'] = order
   if (lease !== undefined) stored['#l'] = String(lease)
-  return JSON.stringify(stored)
+  return JSON.stringify({ traceparent: trace?.traceparent, tracestate: trace?.tracestate, ...stored })
 }

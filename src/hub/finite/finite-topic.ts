@@ -3,6 +3,7 @@
  * of a job. It is kept whole until it expires. `/streams/{path}` speaks the Durable Streams protocol for it.
  */
 import type { NewEvent } from '../../model/event.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 
 /** How a finite topic has ended. */
@@ -73,6 +74,8 @@ export interface AppendRequest {
   lease?: number | undefined
   /** The incarnation that the topic must have; `undefined`: any. */
   incarnation?: string | undefined
+  /** The trace that the append belongs to: its messages have it as attributes. */
+  trace?: TraceContext | undefined
 }
 
 export interface AppendAnswer {
@@ -120,6 +123,7 @@ export interface FiniteTopics {
       end?: 'done' | 'error' | undefined
       createdBy?: string | undefined
       lease?: number | undefined
+      trace?: TraceContext | undefined
     },
   ): Promise<{ topic: FiniteTopic; created: boolean }>
 

@@ -10,6 +10,7 @@ import { HubError } from '../../model/hub-error.js'
 import { quote } from '../../model/quote.js'
 import { Selection } from '../../model/selection.js'
 import { requireTopic } from '../../model/topic.js'
+import type { Intake } from '../intake.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { TypedTopics } from '../typed-topics/typed-topics.js'
 import type { Request } from './admission.js'
@@ -53,6 +54,7 @@ export interface FiniteOptions {
 export interface FiniteSource {
   log: EventLog
   lifecycle: Lifecycle
+  intake: Intake
   /** Whether this process does what one process does for all. */
   isFirst: () => boolean
   /** Whether there are no other processes. */
@@ -214,7 +216,7 @@ export class HubFiniteTopics implements FiniteTopics {
 
   /**
    * Checks messages of JSON. Texts and bytes are parts of a whole, which no schema describes.
-   * @throws HubError `schema-mismatch`, whose paths begin with the index of the message
+   * @throws HubError `schema-mismatch` with the `index` of the message
    */
   #requireTyped(topic: string, messages: readonly Message[] = []): void {
     const { typedTopics } = this.#source
@@ -222,10 +224,9 @@ export class HubFiniteTopics implements FiniteTopics {
     for (const [index, { kind, payload }] of messages.entries()) {
       if (kind !== 'json') continue
       try {
-        typedTopics.check({ topic, type: undefined, kind, payload })
+        typedTopics.checkMessage(topic, payload)
       } catch (err) {
-        if (err instanceof HubError)
-          err.errors = err.errors?.map((fault) => ({ ...fault, path: fault.path.replace(/^\/data/, `/${index}`) }))
+        if (err instanceof HubError) err.index = index
         throw err
       }
     }
@@ -406,6 +407,7 @@ export class HubFiniteTopics implements FiniteTopics {
       const { maxEventSize, maxSize, room } = this.#options
       writer = new TopicWriter(entry, {
         log: this.#source.log,
+        intake: this.#source.intake,
         limits: { message: maxEventSize, topic: maxSize, left: () => room - this.#bytes },
         catchUp: () => this.#catchUp(),
         requireWritable,

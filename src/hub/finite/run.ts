@@ -3,6 +3,8 @@ import { HubError } from '../../model/hub-error.js'
 import { encodeData } from '../../model/json.js'
 import { isJson, isText } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
+import { appendTo } from '../../observe/span-attributes.js'
+import type { Traces } from '../../observe/traces.js'
 import type { AppendAnswer, AppendRequest, FiniteTopic, Message } from './finite-topic.js'
 import type { HubFiniteTopics } from './finite-topics.js'
 import { readSource } from './source.js'
@@ -15,10 +17,19 @@ const MAX_PENDING = 64
 /** A lease is renewed this many times in its time. */
 const RENEWALS = 3
 
+/** What all runs work with. */
+export interface RunSource {
+  finite: HubFiniteTopics
+  traces: Traces
+  /** Receives errors of the renewal of a lease. */
+  onError: (err: unknown) => void
+}
+
 export class Run {
   readonly topic: string
   readonly contentType: string
   readonly #finite: HubFiniteTopics
+  readonly #traces: Traces
   readonly #aborting = new AbortController()
   /** Aborted when this run ends the topic: the sources of its pipes are stopped. */
   readonly #closing = new AbortController()
@@ -30,8 +41,9 @@ export class Run {
   #renewal: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
 
-  private constructor(finite: HubFiniteTopics, { topic, contentType, status, incarnation }: FiniteTopic) {
+  private constructor({ finite, traces }: RunSource, { topic, contentType, status, incarnation }: FiniteTopic) {
     this.#finite = finite
+    this.#traces = traces
     this.#incarnation = incarnation
     this.topic = topic
     this.contentType = contentType
@@ -42,13 +54,9 @@ export class Run {
    * Opens a run of a topic.
    * @param lease the lease that the topic was created with, which the run renews; `undefined`: none
    */
-  static async open(
-    finite: HubFiniteTopics,
-    state: FiniteTopic,
-    lease: number | undefined,
-    onError: (err: unknown) => void,
-  ): Promise<Run> {
-    const run = new Run(finite, state)
+  static async open(source: RunSource, state: FiniteTopic, lease: number | undefined): Promise<Run> {
+    const { finite, onError } = source
+    const run = new Run(source, state)
     run.#unwatch = await finite.watch(state.topic, (changed) =>
       run.#changed(changed?.incarnation === state.incarnation ? changed.status : undefined),
     )
@@ -68,11 +76,17 @@ export class Run {
   }
 
   /**
-   * Appends one message. Resolves when it is durable.
+   * Appends one message, which belongs to the trace of the active span. It has no span of its own: a model's answer has
+   * hundreds of messages. Resolves when it is durable.
    * @param message of JSON any value, of other content types a string or bytes
    */
   async append(message: unknown): Promise<void> {
-    await this.#append({ messages: [this.#message(message)] })
+    try {
+      await this.#append({ messages: [this.#message(message)], trace: this.#traces.active })
+    } catch (err) {
+      if (err instanceof HubError) err.index = undefined // a single message needs no index
+      throw err
+    }
   }
 
   /**
@@ -81,7 +95,12 @@ export class Run {
    * @returns how the topic has ended
    * @throws the error of the source; HubError if an append fails
    */
-  async pipe(source: unknown): Promise<RunStatus> {
+  pipe(source: unknown): Promise<RunStatus> {
+    const trace = this.#traces.begin('append upload', {}, () => appendTo(this.topic))
+    return trace ? trace.run(() => this.#pipe(source)) : this.#pipe(source)
+  }
+
+  async #pipe(source: unknown): Promise<RunStatus> {
     const chunks = readSource(source, AbortSignal.any([this.signal, this.#closing.signal]))
     const decoder = this.#isText ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined
     const pending = new Set<Promise<void>>()

@@ -5,6 +5,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { HubError } from '../../model/hub-error.js'
 import type { EventLog } from '../../log/log.js'
+import type { Intake } from '../intake.js'
+import type { Timing } from '../latency.js'
 import { Admission, type Admitted, type Request, type SizeLimits } from './admission.js'
 import type { Entry } from './entry.js'
 import type { AppendAnswer } from './finite-topic.js'
@@ -17,12 +19,15 @@ const ATTEMPTS = 100
 
 interface Pending {
   request: Request
+  timing: Timing | undefined
   resolve: (answer: AppendAnswer) => void
   reject: (err: unknown) => void
 }
 
 export interface WriterSource {
   log: EventLog
+  /** Counts the events of each append. */
+  intake: Intake
   limits: SizeLimits
   /** Resolves when this process has every event that was stored before the call. */
   catchUp: () => Promise<void>
@@ -42,8 +47,10 @@ export class TopicWriter {
   }
 
   append(request: Request): Promise<AppendAnswer> {
+    const hasEvents = request.messages.length > 0 || request.end !== undefined
+    const timing = hasEvents ? this.#source.intake.time() : undefined
     return new Promise((resolve, reject) => {
-      this.#queue.push({ request, resolve, reject })
+      this.#queue.push({ request, timing, resolve, reject })
       if (!this.#running) void this.#run()
     })
   }
@@ -78,7 +85,7 @@ export class TopicWriter {
 
   /** @throws HubError if no append of the group is stored */
   async #store(group: readonly Pending[]): Promise<void> {
-    const { log, catchUp, requireWritable, limits } = this.#source
+    const { log, intake, catchUp, requireWritable, limits } = this.#source
     const entry = this.#entry
     for (let attempt = 0; ; attempt++) {
       requireWritable(entry)
@@ -88,7 +95,8 @@ export class TopicWriter {
       const events = outcomes.flatMap((outcome) => ('events' in outcome ? outcome.events : []))
       try {
         const expected = { topic: entry.topic, sequence: fold.newest }
-        const appended = events.length > 0 ? await log.append(events, { expected }) : []
+        const appended =
+          events.length > 0 ? intake.stored(await log.append(events, { expected }), events.length, undefined) : []
         return this.#answer(
           group,
           outcomes,
@@ -104,8 +112,9 @@ export class TopicWriter {
   }
 
   #answer(group: readonly Pending[], outcomes: readonly Outcome[], sequences: readonly number[]): void {
+    const { intake } = this.#source
     let next = 0
-    for (const [index, { request, resolve, reject }] of group.entries()) {
+    for (const [index, { request, timing, resolve, reject }] of group.entries()) {
       const outcome = outcomes[index]!
       if (!('events' in outcome)) {
         reject(outcome.refusal)
@@ -113,6 +122,8 @@ export class TopicWriter {
       }
       const { events, duplicate, producer } = outcome
       const topic = this.#entry.describe()
+      if (duplicate) intake.repeated(request.messages.length + Number(request.end !== undefined))
+      else if (timing && events.length > 0) intake.finished(topic.topic, timing)
       const own = sequences.slice(next, (next += events.length)).slice(0, request.messages.length)
       const tail = own.at(-1) ?? topic.tail
       const isOpen = request.end === undefined && !duplicate

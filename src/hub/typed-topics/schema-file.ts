@@ -55,6 +55,11 @@ function readEntry(path: string, pattern: string, entry: unknown, shared: Record
   const { types, ...others } = entry
   if (!isObject(types) || Object.keys(others).length > 0)
     throw fault(path, `the member "types" of ${quote(pattern)} must be an object of schemas, and its only member`)
+  if (Object.keys(types).length === 0)
+    throw fault(
+      path,
+      `the member "types" of ${quote(pattern)} is empty: name a type, or set ${quote(pattern)} to false`,
+    )
   const schemas = Object.entries(types).map(([type, schema]): [string, JsonSchema] => {
     if (type !== OTHER_TYPES && !isType(type))
       throw fault(path, `${quote(type)}, in the types of ${quote(pattern)}, is not a valid event type`)

@@ -18,6 +18,18 @@ interface TypedPattern {
   types: ReadonlyMap<string, Compiled>
 }
 
+/** The word for an event in refusals, and the path of its payload. */
+interface Place {
+  what: string
+  path: string
+}
+
+const PLACES = {
+  json: { what: 'event', path: '/data' },
+  text: { what: 'event', path: '/text' },
+  bytes: { what: 'event', path: '/bytes' },
+} as const satisfies Record<NewEvent['kind'], Place>
+
 /** The parts of an event that schemas describe. */
 type TypedEvent = Pick<NewEvent, 'topic' | 'type' | 'kind' | 'payload'>
 
@@ -60,23 +72,29 @@ export class TypedTopics {
    * @throws HubError `schema-mismatch`, with `errors`
    */
   check(event: TypedEvent): void {
-    this.#index.each(event.topic, (typed) => this.#check(event, typed))
+    this.#index.each(event.topic, (typed) => this.#check(event, typed, PLACES[event.kind]))
   }
 
-  #check(event: TypedEvent, { pattern, schema, types }: TypedPattern): void {
+  /**
+   * Checks a message of a finite topic: a value of JSON without a type.
+   * @throws HubError `schema-mismatch`, with `errors`, whose paths lead into the message
+   */
+  checkMessage(topic: string, payload: string): void {
+    const event: TypedEvent = { topic, type: undefined, kind: 'json', payload }
+    this.#index.each(topic, (typed) => this.#check(event, typed, { what: 'message', path: '' }))
+  }
+
+  #check(event: TypedEvent, { pattern, schema, types }: TypedPattern, { what, path: at }: Place): void {
+    const refuse = (errors: EventFault[]) => mismatch(what, pattern, errors)
     const compiled = schema ?? (event.type === undefined ? undefined : types.get(event.type)) ?? types.get(OTHER_TYPES)
-    if (!compiled) throw mismatch(pattern, [unknownType(event.type, [...types.keys()])])
-    const member = { json: '/data', text: '/text', bytes: '/bytes' }[event.kind]
+    if (!compiled)
+      throw refuse([at === '' ? withoutType([...types.keys()]) : unknownType(event.type, [...types.keys()])])
     const value: unknown = event.kind === 'json' ? JSON.parse(event.payload) : event.payload
     const faults = compiled.mayTakeLong(event.payload.length)
       ? this.#limit.call(() => compiled.faultsOf(value))
       : compiled.faultsOf(value)
-    if (!faults) throw mismatch(pattern, [{ path: member, message: `takes longer than ${MAX_TIME} ms to check` }])
-    if (faults.length === 0) return
-    throw mismatch(
-      pattern,
-      faults.map(({ path, message }) => ({ path: member + path, message })),
-    )
+    if (!faults) throw refuse([{ path: at, message: `takes longer than ${MAX_TIME} ms to check` }])
+    if (faults.length > 0) throw refuse(faults.map(({ path, message }) => ({ path: at + path, message })))
   }
 }
 
@@ -85,11 +103,16 @@ function unknownType(type: string | undefined, known: readonly string[]): EventF
   return { path: '/type', message: `${is}, and must be one of ${known.map((name) => quote(name)).join(', ')}` }
 }
 
-function mismatch(pattern: string, errors: EventFault[]): HubError {
+/** The fault of a message, which can have no type. */
+function withoutType(known: readonly string[]): EventFault {
+  return { path: '', message: `has no type, and must have one of ${known.map((name) => quote(name)).join(', ')}` }
+}
+
+function mismatch(what: string, pattern: string, errors: EventFault[]): HubError {
   const { path, message } = errors[0]!
   const refusal = new HubError(
     'schema-mismatch',
-    `The event does not fit the schema of ${quote(pattern)}: ${path} ${message}.`,
+    `The ${what} does not fit the schema of ${quote(pattern)}: ${path === '' ? 'it' : path} ${message}.`,
   )
   refusal.errors = errors
   return refusal

@@ -5,12 +5,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
 import type { AppendRequest, FiniteTopic } from '../../hub/finite/finite-topic.js'
 import type { EventTopic } from '../../model/topic.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { readBody } from '../../server/body-timeout.js'
 import { requireGrant } from './access.js'
 import { bodyLimit, isLiveUpload } from './body.js'
 import { producerHeaders, stateHeaders } from './answer-headers.js'
 import { requireMediaType, requireState, type StreamsContext } from './context.js'
-import { messagesOf } from './messages.js'
+import { messagesOf, placing } from './messages.js'
 import { readEnd, readLease, readOrder, readProducer } from './request-headers.js'
 import { answerUpload } from './upload.js'
 
@@ -20,9 +21,11 @@ export async function answerAppend(
   topic: EventTopic,
   request: FastifyRequest,
   reply: FastifyReply,
+  trace: TraceContext | undefined,
 ): Promise<FastifyReply> {
   const { headers, body } = request
   const asked = {
+    trace,
     end: readEnd(headers),
     producer: readProducer(headers),
     order: readOrder(headers),
@@ -33,9 +36,11 @@ export async function answerAppend(
   if (body instanceof Readable && isLiveUpload(request, state.contentType))
     return answerUpload(context, state, request, reply, { ...asked, body })
   const bytes = await bytesOf(context, body)
-  const append = bytes.length === 0 ? withoutBody(asked) : withBody(context, state, headers['content-type'], bytes)
-  const answer = await context.finite.append(topic, { ...asked, ...append })
-  const isNew = append.messages.length > 0 && !answer.duplicate
+  const answer = await placing(bytes, () => {
+    const append = bytes.length === 0 ? withoutBody(asked) : withBody(context, state, headers['content-type'], bytes)
+    return context.finite.append(topic, { ...asked, ...append })
+  })
+  const isNew = bytes.length > 0 && !answer.duplicate
   reply.code(asked.producer && isNew ? 200 : 204)
   return reply.headers({ ...stateHeaders(answer.topic), ...producerHeaders(answer) }).send()
 }

@@ -2,6 +2,7 @@
 import { FiniteTopicError, type FiniteTopic, type FiniteTopics } from '../../hub/finite/finite-topic.js'
 import type { Hub } from '../../hub/hub.js'
 import { quote } from '../../model/quote.js'
+import type { Traces } from '../../observe/traces.js'
 import type { Settings } from '../../settings.js'
 import type { StreamLimits } from '../subscribe/connection-limits.js'
 import { essenceOf } from '../../model/media-type.js'
@@ -21,6 +22,7 @@ export interface StreamsContext {
   readonly pages: SharedPages
   readonly waits: SharedWaits
   readonly tails: TailFeeds
+  readonly traces: Traces
   readonly settings: StreamSettings
 }
 

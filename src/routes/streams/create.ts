@@ -4,13 +4,14 @@ import { Problem } from '../../errors.js'
 import type { Fork } from '../../hub/finite/finite-topic.js'
 import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
+import type { TraceContext } from '../../model/trace-context.js'
 import { requirePrincipal } from '../../plugins/auth.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
 import { DEFAULT_MEDIA_TYPE, essenceOf } from '../../model/media-type.js'
 import { kMountPath } from '../../plugins/mount.js'
-import { messagesOf } from './messages.js'
+import { messagesOf, placing } from './messages.js'
 import { parseOffset } from './offset.js'
 import {
   header,
@@ -29,6 +30,7 @@ export async function answerCreation(
   topic: EventTopic,
   request: FastifyRequest,
   reply: FastifyReply,
+  trace: TraceContext | undefined,
 ): Promise<FastifyReply> {
   const { headers } = request
   const { finite, settings } = context
@@ -42,14 +44,13 @@ export async function answerCreation(
     throw new Problem('invalid-request', 'A stream that is created closed has no lease: leave "Fanfare-Lease" out.')
   const { asked: contentType, ofMessages } = await mediaTypesOf(context, request, fork)
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const messages = body.length === 0 ? [] : messagesOf(body, ofMessages, settings.maxEventSize)
-  requireGrant(request, 'publish', topic) // the token may have expired while the body arrived
-  const { subject } = requirePrincipal(request)
-  const { topic: state, created } = await finite.create(
-    topic,
-    { contentType, ...config },
-    { messages, end, createdBy: subject, lease },
-  )
+  const create = () => {
+    const messages = body.length === 0 ? [] : messagesOf(body, ofMessages, settings.maxEventSize)
+    requireGrant(request, 'publish', topic) // the token may have expired while the body arrived
+    const { subject: createdBy } = requirePrincipal(request)
+    return finite.create(topic, { contentType, ...config }, { messages, end, createdBy, lease, trace })
+  }
+  const { topic: state, created } = await placing(body, create)
   if (!created && lease !== undefined && state.status === 'open') await finite.append(topic, { messages: [], lease })
   if (created) reply.code(201).header('location', urlOf(request))
   const { 'content-type': type } = configHeaders(state)

@@ -95,6 +95,7 @@ class MessageStream implements SinkListener, TailStream {
 
   /** As `SinkListener.drained`. */
   drained(): void {
+    this.#read.isFull = false
     void this.#catchUp()
   }
 
@@ -117,22 +118,21 @@ class MessageStream implements SinkListener, TailStream {
     this.#lastWrite = now
     if (shared.isEnd) this.#end(chunk, 'ended')
     else if (this.#sink.write(chunk)) return true
+    else this.#read.isFull = true
     this.#read.isWaiting = false
     return false
   }
 
   /** As `TailStream.replaced`. */
   replaced(): void {
-    this.#end()
+    this.#end(Chunk.NOTHING, 'ended')
   }
 
   /** As `TailStream.failed`. The next request of the subscriber gets the reason. */
   failed(err: unknown): void {
-    if (!(err instanceof HubError && GONE.has(err.code))) {
-      this.#log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
-      this.#read.end('busy')
-    }
-    this.#end()
+    if (err instanceof HubError && GONE.has(err.code)) return this.#end(Chunk.NOTHING, 'ended')
+    this.#log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
+    this.#read.end('busy')
   }
 
   /** Sends pages until the sink is full, the topic has ended, or the stream has everything and joins a tail feed. */
@@ -182,7 +182,7 @@ class MessageStream implements SinkListener, TailStream {
     clearTimeout(this.#lifetime)
     this.tail?.delete(this)
     this.#sink.end(chunk)
-    this.#read.close()
+    this.#read.close(why)
     this.#context.hub.neighbours.systemTopics.changed(this.#read, 'closed', this.#read.reason ?? why)
   }
 }

@@ -1,6 +1,7 @@
 /** A request that waits for messages. It counts as a stream, is in the list of streams, and ends with its token. */
 import type { FastifyRequest } from 'fastify'
 import type { Connections, LiveRead } from '../../hub/connections.js'
+import type { StreamState } from '../../hub/stream.js'
 import { wallNow } from '../../model/clock.js'
 import { Selection } from '../../model/selection.js'
 import { requirePrincipal } from '../../plugins/auth.js'
@@ -18,6 +19,8 @@ export class WaitingRead implements LiveRead {
   after: number
   /** Whether the read has everything, and waits elsewhere than in `wait`. */
   isWaiting = false
+  /** Whether the socket is full. */
+  isFull = false
   /** Why the hub has ended the read. */
   reason: CloseReason | undefined
   readonly #connections: Connections
@@ -42,6 +45,12 @@ export class WaitingRead implements LiveRead {
     return this.#ending.signal.aborted
   }
 
+  get state(): StreamState {
+    if (this.isEnded) return 'closed'
+    if (this.isFull) return 'waiting'
+    return this.isWaiting || this.#wake ? 'live' : 'catching-up'
+  }
+
   /** As `Connection.lag`. A read that waits has everything. */
   lag(head: number): number {
     return this.isWaiting || this.#wake ? 0 : Math.max(0, head - this.after)
@@ -58,9 +67,12 @@ export class WaitingRead implements LiveRead {
     this.close()
   }
 
-  /** Ends the read without a reason. */
-  close(): void {
-    this.#connections.deleteRead(this)
+  /**
+   * Ends the read without a reason of the hub.
+   * @param how the read has ended, unless the hub has ended it
+   */
+  close(how: 'ended' | 'lifetime' | 'gone' | 'answered' = 'gone'): void {
+    this.#connections.deleteRead(this, this.reason ?? how)
     this.#ending.abort()
     this.#wake?.()
   }

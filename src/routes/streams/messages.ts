@@ -6,6 +6,7 @@ import { HubError } from '../../model/hub-error.js'
 import { encodeData, tooDeep } from '../../model/json.js'
 import { payloadBytes } from '../../model/payload.js'
 import { withoutMark } from '../../plugins/bodies.js'
+import { problemOf } from '../../plugins/errors.js'
 import { parseJson } from '../../server/body-json.js'
 import { isJson, isText } from '../../model/media-type.js'
 
@@ -19,7 +20,7 @@ const MAX_VALUES = 10_000
  * @throws Problem `invalid-json`, `invalid-encoding`, `body-too-large`; HubError `event-too-large`, `invalid-event`
  */
 export function messagesOf(body: Buffer, contentType: string, maxSize: number): Message[] {
-  if (isJson(contentType)) return valuesOf(body).map((value) => jsonMessage(value, maxSize))
+  if (isJson(contentType)) return valuesOf(body).map((value, index) => messageAt(index, value, maxSize))
   return wholeParts(body, contentType).flatMap((whole) => {
     const messages: Message[] = []
     for (let start = 0; start < whole.length;) {
@@ -56,6 +57,49 @@ export function jsonMessage(value: unknown, maxSize: number): Message {
   throw new HubError(
     'event-too-large',
     `A message of the body has ${size} bytes; at most ${maxSize} are allowed (FANFARE_MAX_EVENT_SIZE).`,
+  )
+}
+
+/**
+ * Stores the messages of a body. A refusal tells which message of an array is at fault.
+ * @throws Problem, HubError
+ */
+export async function placing<T>(body: Buffer, store: () => Promise<T>): Promise<T> {
+  try {
+    return await store()
+  } catch (err) {
+    throw placed(err, body)
+  }
+}
+
+/** Adds the place of a refused message to an error. If the body is an array, its index comes first in each path. */
+function placed(err: unknown, body: Buffer): unknown {
+  if (!(err instanceof HubError) || err.index === undefined) return err
+  const { message, errors, index } = err
+  err.index = undefined // the message may be the whole body
+  if (!isArray(body)) return err
+  const faults = errors ?? [{ path: '', message }]
+  return new Problem(problemOf(err), `/${index}: ${message}`, {
+    errors: faults.map((fault) => ({ ...fault, path: `/${index}${fault.path}` })),
+  })
+}
+
+function messageAt(index: number, value: unknown, maxSize: number): Message {
+  try {
+    return jsonMessage(value, maxSize)
+  } catch (err) {
+    if (err instanceof HubError) err.index = index
+    throw err
+  }
+}
+
+/** Whether a valid text of JSON is an array. */
+function isArray(body: Buffer): boolean {
+  return (
+    body
+      .subarray(0, body.indexOf('[') + 1)
+      .toString()
+      .trim() === '['
   )
 }
 

@@ -6,12 +6,13 @@ import { FiniteTopicError, type FiniteTopic, type MessagePage } from '../../hub/
 import { monotonicNow } from '../../model/clock.js'
 import { quote } from '../../model/quote.js'
 import type { StreamQuery } from '../../schemas/finite.js'
+import { inSpan } from '../request/in-span.js'
 import { requireGrant } from './access.js'
 import { configHeaders, endHeaders, stateHeaders } from './answer-headers.js'
 import { nextCursor } from './collapsing-cursor.js'
 import { requireState, type StreamsContext } from './context.js'
 import { answerWithEvents } from './event-stream.js'
-import { openRead } from './live-read.js'
+import { openRead, type WaitingRead } from './live-read.js'
 import { joinMessages } from './messages.js'
 import { parseOffset, printOffset } from './offset.js'
 import { header } from './request-headers.js'
@@ -38,13 +39,26 @@ export async function answerWithState(
   return reply.headers({ ...configHeaders(state), ...stateHeaders(state) }).send(Readable.from([]))
 }
 
-/** Answers `GET`. */
+/** Answers `GET`. The span of a live read ends once it is open: the wait would spoil figures about latency. */
 export async function answerRead(
   context: StreamsContext,
   topic: string,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const opened = await inSpan(context.traces, request, () => open(context, topic, request, reply))
+  return 'poll' in opened ? opened.poll() : reply
+}
+
+/** A read that is answered, or a long poll that is open. */
+type Opened = FastifyReply | { poll: () => Promise<FastifyReply> }
+
+async function open(
+  context: StreamsContext,
+  topic: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Opened> {
   const { offset, live, cursor } = request.query as StreamQuery
   const lastId = live === 'sse' ? header(request.headers, 'last-event-id') || undefined : undefined
   if (live !== undefined && live !== 'long-poll' && live !== 'sse')
@@ -57,11 +71,11 @@ export async function answerRead(
   if (lastId !== undefined && state.status !== 'open' && after === state.tail)
     return reply.code(204).headers(stateHeaders(state)).send()
   if (live === 'sse') return answerWithEvents(context, request, reply, { state, after, cursor })
-  if (live === 'long-poll') return answerWhenReady(context, request, reply, { topic, after, cursor })
+  if (live === 'long-poll') return openPoll(context, request, reply, { topic, after, cursor })
   const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
   requireGrant(request, 'subscribe', topic)
-  if (offset !== 'now') return sendCached(request, reply, page, after)
-  return sendPage(reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
+  if (offset !== 'now') return sendCached(context, request, reply, page, after)
+  return sendPage(context, reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
 }
 
 /**
@@ -84,34 +98,45 @@ async function locate(
   return { state, after: after ?? state.tail }
 }
 
-/** Answers a long poll: with messages as soon as there are some, or without after a while. */
-async function answerWhenReady(
+/** Opens a long poll. It is answered with messages as soon as there are some, or without after a while. */
+async function openPoll(
   context: StreamsContext,
   request: FastifyRequest,
   reply: FastifyReply,
   { topic, after, cursor }: { topic: string; after: number; cursor: string | undefined },
-): Promise<FastifyReply> {
-  const { finite } = context
-  let page = await readPage(finite, topic, after, CHUNK_BYTES)
-  if (isEmpty(page)) page = await waitForPage(context, request, reply, page)
-  requireGrant(request, 'subscribe', topic)
+): Promise<Opened> {
+  const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
+  if (!isEmpty(page)) return answerPoll(context, request, reply, page, cursor)
+  const read = await openRead(context, request, topic, page.next)
+  return {
+    poll: async () => answerPoll(context, request, reply, await waitForPage(context, reply, read, page), cursor),
+  }
+}
+
+function answerPoll(
+  context: StreamsContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  page: MessagePage,
+  cursor: string | undefined,
+): FastifyReply {
+  requireGrant(request, 'subscribe', page.topic.topic)
   const isEnd = page.isUpToDate && page.topic.status !== 'open'
   if (!isEnd) reply.header('stream-cursor', String(nextCursor(cursor)))
-  if (page.messages.length > 0) return sendPage(reply, page)
+  if (page.messages.length > 0) return sendPage(context, reply, page)
   return reply.code(204).headers(pageHeaders(page)).send()
 }
 
 /** Waits for messages, at most for `FANFARE_LONG_POLL`. The wait counts as a stream. */
 async function waitForPage(
   context: StreamsContext,
-  request: FastifyRequest,
   reply: FastifyReply,
+  read: WaitingRead,
   empty: MessagePage,
 ): Promise<MessagePage> {
   const { finite, waits, settings } = context
   const { topic, ttl = Infinity } = empty.topic
   const until = monotonicNow() + settings.longPoll
-  const read = await openRead(context, request, topic, empty.next)
   const leave = () => read.close()
   reply.raw.once('close', leave)
   try {
@@ -126,7 +151,7 @@ async function waitForPage(
     return page
   } finally {
     reply.raw.removeListener('close', leave)
-    read.close()
+    read.close('answered')
   }
 }
 
@@ -136,13 +161,19 @@ function isEmpty({ messages, isUpToDate, topic }: MessagePage): boolean {
 }
 
 /** Sends a page with its ETag, or 304 if the client has it (RFC 9110, 13.1.2). */
-function sendCached(request: FastifyRequest, reply: FastifyReply, page: MessagePage, after: number): FastifyReply {
+function sendCached(
+  context: StreamsContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  page: MessagePage,
+  after: number,
+): FastifyReply {
   const { topic, next, isUpToDate } = page
   const end = isUpToDate && topic.status !== 'open' ? ':c' : ''
   const etag = `"${topic.incarnation}:${after}:${next}${isUpToDate ? ':t' : ''}${end}"`
   reply.headers({ etag, ...REVALIDATE })
   const known = request.headers['if-none-match']
-  if (known === undefined || !matchesTag(known, etag)) return sendPage(reply, page)
+  if (known === undefined || !matchesTag(known, etag)) return sendPage(context, reply, page)
   return reply.code(304).headers(pageHeaders(page)).send()
 }
 
@@ -150,11 +181,11 @@ function matchesTag(known: string, etag: string): boolean {
   return known.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 }
 
-function sendPage(reply: FastifyReply, page: MessagePage): FastifyReply {
+function sendPage({ hub }: StreamsContext, reply: FastifyReply, page: MessagePage): FastifyReply {
   const { contentType } = page.topic
-  return reply
-    .headers({ ...pageHeaders(page), ...SANDBOX, 'content-type': contentType })
-    .send(joinMessages(page.messages, contentType))
+  const body = joinMessages(page.messages, contentType)
+  hub.answered(page.messages.length, body.length)
+  return reply.headers({ ...pageHeaders(page), ...SANDBOX, 'content-type': contentType }).send(body)
 }
 
 function pageHeaders({ topic, next, isUpToDate }: MessagePage): Record<string, string> {

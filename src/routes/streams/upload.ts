@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../../errors.js'
 import { FiniteTopicError, type AppendRequest, type FiniteTopic, type Message } from '../../hub/finite/finite-topic.js'
 import { monotonicNow } from '../../model/clock.js'
+import { HubError } from '../../model/hub-error.js'
 import { tooDeep } from '../../model/json.js'
 import { quote } from '../../model/quote.js'
 import { toProblem } from '../../plugins/errors.js'
@@ -61,6 +62,11 @@ function requireContentType(state: FiniteTopic, contentType: string | undefined)
     throw new Problem('invalid-request', 'A live upload to a stream of JSON is application/x-ndjson: one value a line.')
 }
 
+/** The message of a line, which counts from 1. */
+interface LineMessage extends Message {
+  line: number
+}
+
 class Upload {
   /** The state after the last append. */
   state: FiniteTopic
@@ -72,6 +78,7 @@ class Upload {
   #accepted = 0
   /** The number of the first line that is not stored. */
   #line = 1
+  #isLineAtFault = false
   /** When the lease was last renewed, on the monotonic clock. */
   #renewedAt = -Infinity
 
@@ -104,10 +111,11 @@ class Upload {
   /** Adds what has been stored to an error. */
   locate(err: unknown): Problem {
     const { code, message, extensions, retryAfter, cause } = toProblem(err)
+    const words = this.#isLineAtFault ? `Line ${this.#line}: ${message}` : message
     const where = { accepted: this.#accepted, ...(this.#isJson && { line: this.#line }) }
     return new Problem(
       code,
-      message,
+      words,
       { ...extensions, ...where },
       { cause, ...(retryAfter !== undefined && { retryAfter }) },
     )
@@ -132,22 +140,39 @@ class Upload {
   async #takeLines(): Promise<void> {
     for await (const lines of readLines(this.#asked.body, sentLimit(this.#maxSize), this.#waiting)) {
       this.#check()
-      const messages: Message[] = []
-      let count = 0
+      const messages: LineMessage[] = []
+      let next = this.#line
       let refusal: unknown
       try {
         for (const line of lines) {
           const message = this.#read(line)
-          if (message) messages.push(message)
-          count++
+          if (message) messages.push({ ...message, line: next })
+          next++
         }
       } catch (err) {
         refusal = err // the lines before it are stored first
       }
-      await this.#store(messages)
-      this.#line += count
+      await this.#storeLines(messages)
+      this.#line = next
+      if (refusal === undefined) continue
+      this.#isLineAtFault = true
+      throw refusal as Error
+    }
+  }
+
+  /** Stores the messages of lines. If one is refused, the ones before it are stored. */
+  async #storeLines(messages: readonly LineMessage[]): Promise<void> {
+    try {
+      await this.#store(messages.map(({ kind, payload }) => ({ kind, payload })))
       this.#accepted += messages.length
-      if (refusal !== undefined) throw refusal as Error
+    } catch (err) {
+      if (!(err instanceof HubError) || err.index === undefined) throw err
+      const { index } = err
+      err.index = undefined
+      if (index > 0) await this.#storeLines(messages.slice(0, index))
+      this.#line = messages[index]!.line
+      this.#isLineAtFault = true
+      throw err
     }
   }
 
@@ -203,9 +228,9 @@ class Upload {
   }
 
   async #append(messages: Message[], end?: AppendRequest['end']): Promise<void> {
-    const { lease } = this.#asked
+    const { lease, trace } = this.#asked
     this.#renewedAt = monotonicNow()
-    const { topic } = await this.#context.finite.append(this.state.topic, { messages, end, lease })
+    const { topic } = await this.#context.finite.append(this.state.topic, { messages, end, lease, trace })
     this.state = topic
   }
 

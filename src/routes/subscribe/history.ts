@@ -58,7 +58,9 @@ export async function readHistory(context: Context, selection: Selection, query:
     more: page.more,
     gap: reason === undefined ? null : { reason, oldest: oldest ? hub.cursor(oldest.sequence) : null },
   } satisfies Omit<History, 'events'>)
-  return Buffer.from(`{"events":[${events.join(',')}],${rest.slice(1)}`)
+  const body = Buffer.from(`{"events":[${events.join(',')}],${rest.slice(1)}`)
+  hub.answered(events.length, body.length)
+  return body
 }
 
 /** @throws Problem `invalid-request` if the query names several parts of the history */

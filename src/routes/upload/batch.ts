@@ -88,7 +88,7 @@ async function nextSlice(): Promise<TimeSlice> {
 function withIndex(err: unknown, index: number): unknown {
   if (err instanceof HubError) err.index = index
   if (!(err instanceof Problem) || err.extensions['errors'] !== undefined) return err
-  return new Problem(err.code, err.message, {
+  return new Problem(err.code, `${pathOf(index)}: ${err.message}`, {
     ...err.extensions,
     errors: [{ path: pathOf(index), message: err.message }],
   })

@@ -67,6 +67,11 @@ const FAULTS: [what: string, content: unknown, sentence: RegExp][] = [
     /^the member "types" of "orders" must be an object of schemas, and its only member\.$/,
   ],
   [
+    'no type',
+    { orders: { types: {} } },
+    /^the member "types" of "orders" is empty: name a type, or set "orders" to false\.$/,
+  ],
+  [
     'a bad type',
     { orders: { types: { 'fanfare.x': {} } } },
     /^"fanfare\.x", in the types of "orders", is not a valid event type\.$/,

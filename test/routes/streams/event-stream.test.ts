@@ -1,8 +1,8 @@
 /** Event streams of finite topics, on sockets. */
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
-import { hubOf } from '../../../src/plugins/hub.js'
 import { HubError } from '../../../src/model/hub-error.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { anyTopic, token } from '../../helper/token.js'
 import type { StreamInfo } from '../../../src/hub/stream-info.js'
 import { send } from '../../helper/http.js'
