@@ -13,7 +13,7 @@ import { describeTopics } from './topic-schemas.js'
 export interface OpenApi {
   openapi: string
   info: { title: string; version: string; description: string }
-  servers?: { url: string }[]
+  servers: { url: string }[]
   tags: { name: string; description: string }[]
   paths: Record<string, Record<string, DescribedOperation>>
   components: { schemas: Record<string, object | boolean>; securitySchemes: Record<string, object> }
@@ -63,7 +63,13 @@ const SECURITY_SCHEMES = {
   },
 }
 
-/** Builds the document, without `servers`. It takes tens of milliseconds. */
+/**
+ * The folder of the document (OpenAPI 3.2.0, 4.5.3), which is that of the hub. The hub does not know it: a prefix may have
+ * parameters, and a proxy may remove another prefix.
+ */
+const SERVERS = [{ url: '.', description: 'the folder of this document' }]
+
+/** Builds the document. It takes tens of milliseconds. */
 export async function buildDocument({ routes, version, topics, hasAnonymousTopics }: DocumentSource): Promise<OpenApi> {
   const schemas = namedSchemas()
   const references = new References(schemas)
@@ -92,6 +98,7 @@ export async function buildDocument({ routes, version, topics, hasAnonymousTopic
   for (const [route, operation] of described) complete(document, route, operation, references)
   const named = [...schemas].map(([name, schema]) => [name, references.mark(schema, name)])
   document.components.schemas = Object.fromEntries(named) as Record<string, object>
+  document.servers = SERVERS // @fastify/swagger takes absolute URLs only
   return withTopics(withReferences(document) as OpenApi, topics)
 }
 

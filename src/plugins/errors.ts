@@ -77,7 +77,7 @@ export default fp<ErrorsOptions>(
       if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after'))
         reply.header('retry-after', problem.retryAfter)
       if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
-      return sendProblem(problem, app.mountPath(request), request, reply)
+      return sendProblem(problem, app.publicPath(request), request, reply)
     }
   },
   {

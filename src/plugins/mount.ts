@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { TOPIC_MAX_LENGTH } from '../model/topic.js'
+import { forwardedPrefix } from '../server/forwarded-prefix.js'
 import { pathOf } from '../server/logger.js'
 
 declare module 'fastify' {
@@ -11,6 +12,11 @@ declare module 'fastify' {
      * without a prefix.
      */
     mountPath: (request: FastifyRequest) => string
+    /**
+     * Returns the prefix of the hub's routes as the client knows it: `mountPath`, and the prefix that a proxy has
+     * removed before it. Every path in an answer begins with it.
+     */
+    publicPath: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
     allowedMethods: (request: FastifyRequest) => string[]
     /**
@@ -54,6 +60,11 @@ export default fp(
       const [path = prefix] = mount.exec(pathOf(request)) ?? []
       return path.replaceAll(/\/{2,}/g, '/')
     })
+
+    app.decorate(
+      'publicPath',
+      (request: FastifyRequest) => `${forwardedPrefix(request) ?? ''}${app.mountPath(request)}`,
+    )
 
     app.decorate('allowedMethods', (request: FastifyRequest) => {
       const path = pathOf(request)

@@ -15,7 +15,7 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
-    return { path: app.mountPath(request) || '/', secure, crossSite: secure && hasForeignPages }
+    return { path: app.publicPath(request) || '/', secure, crossSite: secure && hasForeignPages }
   }
 
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {

@@ -20,7 +20,8 @@ export type StreamQuery = Static<typeof StreamQuery>
 /** The state of a finite topic, in the description of the topic. */
 export const FiniteInfo = Type.Object({
   path: Type.Union([Type.String(), Type.Null()], {
-    description: 'its path, such as "/streams/chats/42/r7"; null if no path leads to the topic',
+    description:
+      'its path below the URL of the hub, such as "/streams/chats/42/r7"; null if no path leads to the topic',
   }),
   status: Type.String({ description: '"open", "done", "error", "cancelled" or "expired"' }),
   contentType: Type.String(),

@@ -73,10 +73,10 @@ await t.test('FANFARE_DOCS turns both off, apart from the console', async (t) =>
 await t.test('both are below the prefix, which is the server of the document', async (t) => {
   const app = embed(t, { prefix: '/live/:tenant' })
   const document = (await app.inject('/live/one/openapi.json')).json<OpenApi>()
-  t.strictSame(document.servers, [{ url: '/live/one' }])
+  for (const folder of ['http://app/live/one/', 'http://app/proxy/live/one/'])
+    t.equal(new URL(document.servers[0]!.url, `${folder}openapi.json`).href, folder, 'whatever a proxy has removed')
   t.ok('/topics/{topic}/events' in document.paths)
   t.ok('/' in document.paths)
-  t.strictSame((await app.inject('/live/two/openapi.json')).json<OpenApi>().servers, [{ url: '/live/two' }])
   const moved = await app.inject('/live/one/docs/')
   t.equal(moved.statusCode, 302)
   t.equal(new URL(String(moved.headers.location), 'http://app/live/one/docs/').pathname, '/live/one/docs')
@@ -97,6 +97,7 @@ await t.test('a router that ignores slashes at the end still serves the page', a
   const app = embed(t, { prefix: '/hub' }, Fastify({ routerOptions: { ignoreTrailingSlash: true } }))
   t.equal((await app.inject('/hub/docs')).statusCode, 200)
   t.equal((await app.inject('/hub/docs/')).headers.location, '../docs')
+  t.equal((await app.inject('/hub/openapi.json/')).headers.location, '../openapi.json')
 })
 
 await t.test('an application may use @fastify/swagger and @fastify/helmet itself', async (t) => {
