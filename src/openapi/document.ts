@@ -64,7 +64,7 @@ const SECURITY_SCHEMES = {
 }
 
 /**
- * The folder of the document (OpenAPI 3.2.0, 4.5.3), which is that of the hub. The hub does not know it: a prefix may have
+ * The folder of the document (OpenAPI 3.2.0, 4.5), which is that of the hub. The hub does not know it: a prefix may have
  * parameters, and a proxy may remove another prefix.
  */
 const SERVERS = [{ url: '.', description: 'the folder of this document' }]

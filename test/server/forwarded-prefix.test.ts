@@ -1,4 +1,4 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../src/app.js'
 import { forwardedPrefix, hasPassedProxy } from '../../src/server/forwarded-prefix.js'
@@ -10,7 +10,7 @@ const text = { 'content-type': 'text/plain' }
 
 /** Returns the prefix that the hub reads from a header. */
 async function prefixOf(t: Test, header: string | string[], trustProxy: boolean | number = true) {
-  const app = Fastify({ trustProxy })
+  const app: FastifyInstance = Fastify({ trustProxy })
   t.teardown(() => app.close())
   app.get('/', async (request) => ({ prefix: forwardedPrefix(request) ?? null, passed: hasPassedProxy(request) }))
   const headers = { ...PROXY, 'x-forwarded-prefix': header }

@@ -57,8 +57,8 @@ export async function answerCreation(
 }
 
 /**
- * Returns the URL of a request without its query. It is relative to itself (RFC 9110, 10.2.2) if a proxy may have removed
- * a prefix.
+ * Returns the URL of a request without its query. It is relative to itself (RFC 9110, 10.2.2) if a proxy may have
+ * removed a prefix.
  */
 function urlOf(request: FastifyRequest): string {
   const { protocol, host, originalUrl } = request
