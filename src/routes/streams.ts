@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { topicOfPath } from '../model/stream-path.js'
 import { requirePrincipal } from '../plugins/auth.js'
-import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
+import { StreamParams, StreamQuery } from '../schemas/finite.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
 import { addCommonHeaders, refusalHeaders } from './streams/answer-headers.js'
 import { answerAppend } from './streams/append.js'
@@ -67,16 +67,12 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     else await requireCanceller(context, topicOfPath(cancelled), request)
   }
   const onRequest = [app.authenticate, requireWriter, ...app.limitPublishing]
-  app.post(
-    PATH,
-    { ...limited, onRequest, schema: { ...schema, response: { 200: CancelledStream } } },
-    (request, reply) => {
-      const cancelled = cancelledPath(app, request)
-      return cancelled === undefined
-        ? answerAppend(context, topicOf(app, request), request, reply)
-        : answerCancel(context, topicOfPath(cancelled), request, reply)
-    },
-  )
+  app.post(PATH, { ...limited, onRequest }, (request, reply) => {
+    const cancelled = cancelledPath(app, request)
+    return cancelled === undefined
+      ? answerAppend(context, topicOf(app, request), request, reply)
+      : answerCancel(context, topicOfPath(cancelled), request, reply)
+  })
 
   app.delete(PATH, { onRequest: [app.authenticate, check(isPublisher)], config, schema }, async (request, reply) => {
     const topic = topicOf(app, request)

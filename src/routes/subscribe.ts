@@ -18,8 +18,8 @@ import { isReserved, matches, requirePattern } from '../model/topic.js'
 import { receiveFrom } from '../observe/span-attributes.js'
 import type { Traces } from '../observe/traces.js'
 import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
-import { listOf, TopicParams } from '../schemas/common.js'
-import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import { listOf, PatternParams } from '../schemas/common.js'
+import { EventsQuery, MAX_PATTERNS, MAX_TYPES, TopicQuery } from '../schemas/stream.js'
 import { preferredType, varyByAccept } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
 import { countElsewhere, requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
@@ -34,11 +34,6 @@ import {
   refuseMisplaced,
   STREAM_ONLY,
 } from './subscribe/stream-query.js'
-
-/** The maximum number of topics and patterns of a stream. */
-export const MAX_PATTERNS = 100
-/** The maximum number of event types of a stream. */
-const MAX_TYPES = 100
 
 type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
 
@@ -63,7 +58,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 
   app.get(
     '/topics/:topic/events',
-    { ...route, schema: { params: TopicParams, querystring: TopicQuery } },
+    { ...route, schema: { params: PatternParams, querystring: TopicQuery } },
     (request, reply) => answer(context, request, reply, [request.params.topic], request.query),
   )
 

@@ -1,10 +1,12 @@
 /** The routes of the OpenAPI document and its page. */
+import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import helmet from '@fastify/helmet'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type FanfareOptions } from '../../src/index.js'
 import type { OpenApi } from '../../src/openapi/document.js'
+import { STYLE } from '../../src/openapi/page/style.js'
 import { SECRET } from '../helper/token.js'
 import { isProblem, openApp } from '../routes/open-app.js'
 
@@ -50,6 +52,20 @@ await t.test('the page has no script, and loads files of the hub only', async (t
   const urls = [...body.matchAll(/(?:src|href)="([^"#]+)"/g)].map(([, url]) => url!)
   t.strictSame(urls.sort(), ['data:,', 'docs/reference.css', 'openapi.json'])
   t.match(body, /<code class="name">Idempotency-Key<\/code>/)
+})
+
+await t.test('the colours of the page are those of the console', (t) => {
+  const console = readFileSync(new URL('../../src/console/styles/colors.css', import.meta.url), 'utf8')
+  const coloursIn = (css: string) =>
+    css.split('prefers-color-scheme: dark').map((part) => [...part.matchAll(/--[\w-]+: #\w+/g)].map(String))
+  for (const [theme, colours] of coloursIn(STYLE).entries()) {
+    t.ok(colours.length > 5)
+    t.strictSame(
+      colours.filter((colour) => !coloursIn(console)[theme]!.includes(colour)),
+      [],
+    )
+  }
+  t.end()
 })
 
 await t.test('the page escapes the text of schemas', async (t) => {
