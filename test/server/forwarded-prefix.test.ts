@@ -9,7 +9,7 @@ const PROXY = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https', ho
 const text = { 'content-type': 'text/plain' }
 
 /** Returns the prefix that the hub reads from a header. */
-async function prefixOf(t: Test, header: string | string[], trustProxy: boolean | number = true) {
+async function prefixOf(t: Test, header: string | string[], trustProxy = true) {
   const app: FastifyInstance = Fastify({ trustProxy })
   t.teardown(() => app.close())
   app.get('/', async (request) => ({ prefix: forwardedPrefix(request) ?? null, passed: hasPassedProxy(request) }))
