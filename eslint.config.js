@@ -72,6 +72,14 @@ const NO_HTTP_LATER = {
   message: NO_HTTP,
 }
 
+/** Applications see the decorators of the hub, and only `app.hub` is for them. @fastify/jwt requires `jwt`. */
+const NO_NAMED_DECORATORS = {
+  selector:
+    'CallExpression[callee.property.name=/^decorate(Request|Reply)?$/][arguments.0.type!="Identifier"]' +
+    ':not([arguments.0.value=/^(hub|jwt)$/])',
+  message: 'Decorators are internal: their keys are symbols, such as kHub in src/plugins/hub.ts.',
+}
+
 /** The console is another program: it may only import types. */
 function typesOnly(regex) {
   const message = 'The console may import types of the hub only.'
@@ -150,6 +158,10 @@ export default defineConfig(
   {
     files: ['src/routes/**/*.ts'],
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
+  },
+  {
+    files: ['src/{plugins,routes}/**/*.ts', 'src/app.ts'],
+    rules: { 'no-restricted-syntax': ['error', NO_NAMED_DECORATORS] },
   },
   {
     files: ['src/{hub,cluster,model,event-loop,observe,wire,nats}/**/*.ts'],

@@ -41,13 +41,14 @@ async function run(selected: Scenario[], commandLine: CommandLine): Promise<numb
 }
 
 /** Returns the conditions of the run, for the head of the table. */
-function describe({ options: { log, durability, workers, publishRate, quick } }: CommandLine): string {
+function describe({ options: { log, durability, workers, publishRate, tls, http2, quick } }: CommandLine): string {
   return [
     `Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[0]!.toFixed(1)}`,
     describeCores(),
     `log: ${log ?? 'memory'}${durability === undefined ? '' : `, ${durability}`}`,
     ...(workers === undefined ? [] : [`${workers} processes`]),
     ...(publishRate === undefined ? [] : [`publish rate: ${publishRate}`]),
+    ...(http2 ? ['HTTP/2'] : tls ? ['TLS'] : []),
     ...(quick ? ['quick, so not for quoting'] : []),
   ].join('; ')
 }

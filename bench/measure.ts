@@ -28,7 +28,7 @@ export interface Measured {
   faults: string[]
 }
 
-export interface Publishing extends Omit<PublisherPlan, 'ports' | 'topics'>, PublishPlan {
+export interface Publishing extends Omit<PublisherPlan, 'ports' | 'topics' | 'isTls'>, PublishPlan {
   ports?: number[]
   topics?: number
   /** The number of streams that get each event. */
@@ -45,7 +45,7 @@ export async function measurePublishing(
   stage: Stage,
   { streamsPerEvent, warmUp, events, rate, ...publishers }: Publishing,
 ): Promise<Measured> {
-  await stage.publishers.tell('connectPublishers', { ports: stage.ports, topics: 1, ...publishers })
+  await stage.publishers.tell('connectPublishers', { ports: stage.ports, isTls: stage.isTls, topics: 1, ...publishers })
   const pace = rate === undefined ? {} : { rate }
   if (warmUp > 0) await publishBefore(stage, EVERYBODY, { events: warmUp, ...pace }, streamsPerEvent)
 

@@ -29,6 +29,12 @@ export interface Options {
   subscribers: number | undefined
   /** `FANFARE_PUBLISH_RATE` of the hub; `undefined`: its default, no limit. */
   publishRate: number | undefined
+  /** Whether the hub and the load speak TLS, with HTTP/1.1. */
+  tls: boolean
+  /** Whether the subscribers use HTTP/2, over TLS. */
+  http2: boolean
+  /** The folder in which `@durable-streams/server` is installed; `undefined`: it is not measured. */
+  durableStreams: string | undefined
 }
 
 /** An error in the command line. The message says what to do. */
@@ -37,14 +43,14 @@ export class UsageError extends Error {
 }
 
 const USAGE = `npm run bench [-- scenario…] [--quick] [--runs <n>] [--log memory|file|file:<dir>|nats|nats://<host>] [--durability sync|commit]
-  [--workers <n>] [--subscribers <n>] [--publish-rate <n>]`
+  [--workers <n>] [--subscribers <n>] [--publish-rate <n>] [--tls] [--http2] [--durable-streams <folder>]`
 
 const MAX_WORKERS = 64
 
 /** @throws UsageError naming the fault of the arguments */
 export function readOptions(args: string[]): CommandLine {
   const { values, positionals } = parse(args)
-  const { quick, log, durability } = values
+  const { quick, log, durability, tls, http2 } = values
   if (isOnNats({ log: log ?? '' }) && durability !== undefined)
     throw fault('--durability is for a log in a folder: NATS decides by itself when it writes to disk')
   const workers = numberOf('workers', values.workers, MAX_WORKERS)
@@ -58,6 +64,9 @@ export function readOptions(args: string[]): CommandLine {
       workers,
       subscribers: numberOf('subscribers', values.subscribers, 1_000_000),
       publishRate: numberOf('publish-rate', values['publish-rate'], 1_000_000_000),
+      tls,
+      http2,
+      durableStreams: values['durable-streams'],
     },
   }
 }
@@ -69,7 +78,7 @@ export function optionsFor({ defaultLog }: Scenario, { options }: CommandLine): 
 
 /** Returns why a scenario does not run with the options, as a sentence; `undefined`: it does. */
 export function refusalOf(scenario: Scenario, options: Options): string | undefined {
-  const { log, workers, subscribers, publishRate } = options
+  const { log, workers, subscribers, publishRate, durableStreams } = options
   const { name } = scenario
   if (workers !== undefined && scenario.workers === undefined)
     return `${name} measures one process: leave out --workers.`
@@ -82,6 +91,16 @@ export function refusalOf(scenario: Scenario, options: Options): string | undefi
   if (subscribers !== undefined && name !== 'many') return `--subscribers is for many, and not for ${name}.`
   if (publishRate !== undefined && name !== 'many-topics')
     return `--publish-rate is for many-topics, and not for ${name}.`
+  if (durableStreams !== undefined && name !== 'stream-appends')
+    return `--durable-streams is for stream-appends, and not for ${name}.`
+  return transportRefusal(scenario, options)
+}
+
+/** Returns why a scenario does not run over TLS or HTTP/2, if the options ask for it. */
+function transportRefusal({ name, tls }: Scenario, options: Options): string | undefined {
+  if (options.http2 && tls !== 'http2')
+    return `--http2 is for idle, which measures the memory of streams, and not for ${name}.`
+  if (options.tls && tls === undefined) return `--tls is for the fan-out and for idle, and not for ${name}.`
   return undefined
 }
 
@@ -115,6 +134,9 @@ function parse(args: string[]) {
         workers: { type: 'string' },
         subscribers: { type: 'string' },
         'publish-rate': { type: 'string' },
+        tls: { type: 'boolean', default: false },
+        http2: { type: 'boolean', default: false },
+        'durable-streams': { type: 'string' },
       },
     })
   } catch (err) {

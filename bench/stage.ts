@@ -6,6 +6,7 @@ import type { Connected, SubscribePlan } from './load/subscribers.js'
 import { isOnNats, type Options } from './options.js'
 import { Server } from './server.js'
 import { openStorage, type Storage } from './storage.js'
+import { createCertificate } from './certificate.js'
 import { SECRET } from './token.js'
 
 /** The arguments of `npm start`. */
@@ -38,14 +39,22 @@ export class Stage {
   readonly publishers: LoadProcess
   /** The core of the load. */
   readonly loadRole: Role
+  /** Whether the hub speaks TLS. */
+  readonly isTls: boolean
   readonly #storage: Storage | undefined
   readonly #start: () => Promise<Server[]>
   #servers: Server[]
 
-  private constructor(servers: Server[], start: () => Promise<Server[]>, loadRole: Role, storage?: Storage) {
+  private constructor(
+    servers: Server[],
+    start: () => Promise<Server[]>,
+    loadRole: Role,
+    { storage, isTls = false }: { storage?: Storage; isTls?: boolean } = {},
+  ) {
     this.#servers = servers
     this.#start = start
     this.#storage = storage
+    this.isTls = isTls
     this.loadRole = loadRole
     this.subscribers = LoadProcess.start(loadRole)
     this.publishers = LoadProcess.start(loadRole)
@@ -65,6 +74,8 @@ export class Stage {
     const workers = hubs === undefined ? (options.workers ?? 1) : 1
     const isAlone = hubs === undefined && workers === 1 && !isOnNats(options)
     const storage = await openStorage(options)
+    const isTls = options.tls || options.http2
+    const certificate = isTls ? createCertificate() : undefined
     const startOne = () =>
       Server.start(
         HUB,
@@ -76,6 +87,7 @@ export class Stage {
           ...(publicKey === undefined ? { FANFARE_JWT_SECRET: SECRET } : { FANFARE_JWT_PUBLIC_KEY: publicKey }),
           ...(durability === undefined ? {} : { FANFARE_DURABILITY: durability }),
           ...(publishRate === undefined ? {} : { FANFARE_PUBLISH_RATE: String(publishRate) }),
+          ...certificate?.env,
           ...env,
         },
         isAlone ? 'hub' : 'any',
@@ -86,15 +98,16 @@ export class Stage {
       return servers
     }
     try {
-      return await new Stage(await start(), start, isAlone ? 'load' : 'any', storage).#play(play)
+      return await new Stage(await start(), start, isAlone ? 'load' : 'any', { storage, isTls }).#play(play)
     } finally {
+      certificate?.remove()
       await storage.close()
     }
   }
 
   /** Runs a scenario with a server other than the hub: a Node program that accepts the same requests. */
-  static async withServer<T>(program: string, play: (stage: Stage) => Promise<T>): Promise<T> {
-    const start = async () => [await Server.start([...process.execArgv, program], {}, 'hub')]
+  static async withServer<T>(program: string, play: (stage: Stage) => Promise<T>, args: string[] = []): Promise<T> {
+    const start = async () => [await Server.start([...process.execArgv, program, ...args], {}, 'hub')]
     return new Stage(await start(), start, 'load').#play(play)
   }
 
@@ -130,6 +143,7 @@ export class Stage {
   subscribe(plan: Subscribing, subscribers = this.subscribers): Promise<Connected> {
     return subscribers.tell('subscribe', {
       ports: this.ports,
+      isTls: this.isTls,
       group: EVERYBODY,
       topics: 1,
       atOnce: 200,

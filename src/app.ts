@@ -17,6 +17,7 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import metrics, { type WorkerIdentity } from './plugins/metrics.js'
 import { createMetricsServer } from './plugins/metrics-server.js'
+import { kMetrics } from './plugins/metrics.js'
 import mount, { warnOfShortParams } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
 import {
@@ -57,6 +58,7 @@ import { checkPair, readPair, type TlsFiles } from './server/certificate.js'
 import { describeNative, nativeSockets, type NativePaths } from './server/native.js'
 import type { TrustProxy } from './settings.js'
 
+export { hubOf, kRequestsAnswered } from './plugins/hub.js'
 export type { WorkerIdentity } from './plugins/metrics.js'
 export type { FanfareOptions } from './plugins/options.js'
 
@@ -127,7 +129,7 @@ async function registerRoutes(scope: FastifyInstance, options: CheckedOptions): 
   await scope.register(stats)
   await scope.register(errors)
   await scope.register(clientScript)
-  if (hasMetrics) await scope.register(metricsRoute, { read: scope.fanfareMetrics })
+  if (hasMetrics) await scope.register(metricsRoute, { read: scope[kMetrics] })
   if (hasConsole) await scope.register(webConsole)
   if (hasDocs) await scope.register(reference, settings)
 }
@@ -165,6 +167,6 @@ export async function buildApp(
 /** Builds the application of a port that serves the metrics of a hub only. */
 export async function buildMetricsApp(app: FastifyInstance): Promise<FastifyInstance> {
   const server = createMetricsServer(app)
-  await server.register(metricsRoute, { read: app.fanfareMetrics })
+  await server.register(metricsRoute, { read: app[kMetrics] })
   return server
 }

@@ -1,6 +1,6 @@
 import fastifyCors from '@fastify/cors'
 import fastifyJwt from '@fastify/jwt'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import fanfare, { buildApp, HubError, loadSettings, SettingsError, type FanfareOptions } from '../src/index.js'
@@ -342,6 +342,46 @@ await t.test('options', async (t) => {
     start({ jwtSecret: SECRET, jwtPublicKey: undefined, heartbeat: undefined }),
     'undefined counts as missing',
   )
+})
+
+/** Returns the names of the members of an application, of a scope with routes, and of its requests and replies. */
+async function membersOf(t: Test, plugin: FastifyPluginAsync): Promise<Map<string, Set<string>>> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const members = new Map<string, Set<string>>()
+  const collect = (name: string, value: object) => members.set(name, namesOf(value))
+  app.addHook('onSend', async (request, reply) => {
+    collect('request', request)
+    collect('reply', reply)
+    collect('scope', request.server)
+  })
+  await app.register(plugin)
+  t.equal((await app.inject('/realtime/status')).statusCode, 200)
+  return collect('app', app)
+}
+
+/** Returns the names of all properties, without symbols. */
+function namesOf(value: object): Set<string> {
+  const names = new Set<string>()
+  for (let each: object = value; each !== Object.prototype; each = Object.getPrototypeOf(each) as object)
+    for (const name of Object.getOwnPropertyNames(each)) names.add(name)
+  return names
+}
+
+await t.test('an application gets one decorator with a name: app.hub', async (t) => {
+  const bare = await membersOf(t, async (app) => {
+    await app.register(async (scope) => scope.get('/realtime/status', () => 'ok'))
+  })
+  const embedding = await membersOf(
+    t,
+    fp(async (app) => app.register(fanfare, OPTIONS)),
+  )
+  const added = (name: string) => [...embedding.get(name)!].filter((member) => !bare.get(name)!.has(member)).sort()
+  t.strictSame(added('app'), ['hub'])
+  // the others are those of @fastify/jwt
+  t.strictSame(added('scope'), ['hub', 'jwt'])
+  t.strictSame(added('request'), ['fanfareJwtDecode', 'fanfareJwtVerify'])
+  t.strictSame(added('reply'), ['fanfareJwtSign'])
 })
 
 await t.test('the exports of the package', (t) => {

@@ -1,11 +1,9 @@
 /** Publishes batches on keep-alive connections. Each publisher sends its next batch when its last one is answered. */
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { blankPayload } from './mark.js'
 import { postRequest } from './request.js'
-import { Responses } from './responses.js'
+import { sendOneByOne } from './sequential.js'
 import { topicName } from './topic.js'
 
 export interface BatchesPlan {
@@ -40,19 +38,5 @@ async function publishOneByOne(
 ): Promise<void> {
   const events = Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) }))
   const request = postRequest('/events', createToken('publisher'), { events })
-  const responses = new Responses()
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  await once(socket, 'connect')
-  try {
-    while (isMore()) {
-      socket.write(request)
-      for (let complete = 0; complete === 0;) {
-        const [bytes] = (await once(socket, 'data')) as [Buffer]
-        complete = responses.read(bytes, bytes.length)
-      }
-      if (responses.failure !== undefined) throw new Error(`a batch was refused: ${responses.failure}`)
-    }
-  } finally {
-    socket.destroy()
-  }
+  await sendOneByOne(port, request, isMore)
 }

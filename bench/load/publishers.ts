@@ -1,17 +1,20 @@
 /**
  * Publishes events on keep-alive connections. Each publisher encodes its request once, and then changes only digits.
  */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { blankPayload, structuredPayload, writeDigits, writeMark } from './mark.js'
 import { postRequest } from './request.js'
 import { Responses } from './responses.js'
+import { openSocket } from './socket.js'
 import { TOPIC_DIGITS, topicName } from './topic.js'
 
 export interface PublisherPlan {
   /** The ports of the servers, which the publishers use in turn. */
   ports: readonly number[]
+  /** Whether the servers speak TLS; default: no. */
+  isTls?: boolean
   publishers: number
   /** The number of topics, which a publisher uses in turn. */
   topics: number
@@ -133,9 +136,9 @@ class Connection {
     const buffer = Buffer.alloc(16 * 1024)
     const onread = { buffer, callback: (length: number) => this.#read(buffer, length) }
     await new Promise<void>((resolve, reject) => {
-      const { ports } = this.#plan
+      const { ports, isTls = false } = this.#plan
       const port = ports[this.#index % ports.length]!
-      this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread }, resolve)
+      this.#socket = openSocket({ port, isTls, onread }, resolve)
       this.#socket.on('error', (err) => (reject(err), this.#fail(err)))
       this.#socket.on('close', () => this.#fail(new Error('the connection of a publisher was closed')))
     })

@@ -1,4 +1,4 @@
-/** Counts the responses on a keep-alive connection (RFC 9112). Each response must have a Content-Length. */
+/** Counts the responses on a keep-alive connection (RFC 9112). Each response with a body must have a Content-Length. */
 export class Responses {
   /** The number of complete responses. */
   count = 0
@@ -25,6 +25,7 @@ export class Responses {
 function endOf(text: string): number {
   const head = text.indexOf('\r\n\r\n')
   if (head === -1) return -1
+  if (text.startsWith('HTTP/1.1 204 ')) return head + 4 // it never has a body
   const [, length] = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, head)) ?? []
   if (length === undefined) throw new Error(`a response without a Content-Length: ${text.slice(0, head)}`)
   const end = head + 4 + Number(length)

@@ -1,13 +1,16 @@
 /** Many subscribers on raw sockets. All read into one buffer, so that a read allocates nothing. */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { MAX_KEPT, Scanner } from './scanner.js'
+import { openSocket } from './socket.js'
 import { topicName } from './topic.js'
 
 export interface SubscribePlan {
   /** The ports of the servers, which the subscribers use in turn. */
   ports: readonly number[]
+  /** Whether the servers speak TLS. */
+  isTls: boolean
   /**
    * The address that the subscribers connect from, with the ports from `FIRST_PORT`; default: chosen by the kernel. If
    * it chose only the ports, it would search them ever longer.
@@ -141,12 +144,11 @@ export class Subscribers {
         return true
       },
     }
-    const { ports, localAddress } = this.#plan
-    const socket = connect({
+    const { ports, isTls, localAddress } = this.#plan
+    const socket = openSocket({
       port: ports[index % ports.length]!,
-      host: '127.0.0.1',
+      isTls,
       ...(localAddress !== undefined && { localAddress, localPort: this.#nextPort++ }),
-      noDelay: true,
       onread,
     })
     this.#sockets[index] = socket

@@ -10,6 +10,7 @@ export const fanoutFlood: Scenario = {
   name: 'fanout-flood',
   openFiles: () => SUBSCRIBERS,
   workers: 'allowed',
+  tls: 'allowed',
   run: (options) =>
     Stage.withHub(options, {}, async (stage) => {
       await stage.subscribe({ count: SUBSCRIBERS })

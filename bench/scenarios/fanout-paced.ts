@@ -14,6 +14,7 @@ export const fanoutPaced: Scenario = {
   name: 'fanout-paced',
   openFiles: () => SUBSCRIBERS,
   workers: 'allowed',
+  tls: 'allowed',
   run: (options) => measurePaced('fanout-paced', options, { seconds: options.quick ? 5 : 20, warmUp: RATE * 2 }),
 }
 
@@ -22,6 +23,7 @@ export const firstMinute: Scenario = {
   name: 'first-minute',
   openFiles: () => SUBSCRIBERS,
   workers: 'allowed',
+  tls: 'allowed',
   run: (options) => measurePaced('first-minute', options, { seconds: options.quick ? 5 : 60, warmUp: 0 }),
 }
 

@@ -1,4 +1,5 @@
 /** Every scenario, in the order of the runs. */
+import { answers } from './answers.js'
 import { append } from './append.js'
 import { connectStorm } from './connect-storm.js'
 import { fanoutFlood } from './fanout-flood.js'
@@ -10,6 +11,7 @@ import { ndjson } from './ndjson.js'
 import { processes } from './processes.js'
 import { publish } from './publish.js'
 import { resumeStorm } from './resume-storm.js'
+import { streamAppends } from './stream-appends.js'
 import type { Scenario } from './scenario.js'
 import { stalled } from './stalled.js'
 import { startUp } from './start-up.js'
@@ -19,9 +21,11 @@ export const scenarios: Scenario[] = [
   firstMinute,
   fanoutFlood,
   manyTopics,
+  answers,
   append,
   publish,
   ndjson,
+  streamAppends,
   startUp,
   resumeStorm,
   connectStorm,

@@ -11,5 +11,7 @@ export interface Scenario {
   workers?: 'allowed' | 'several'
   /** Whether the log must not be on NATS. */
   needsFolder?: true
+  /** Whether `--tls` applies, and with `http2` also `--http2`; default: neither does. */
+  tls?: 'allowed' | 'http2'
   run(options: Options): Promise<Row[]>
 }

@@ -41,6 +41,9 @@ interface Pending {
   reject: (err: ClusterError) => void
 }
 
+/** @param from the node that has sent the message */
+type Handle = (message: Received, from: string) => void
+
 export class NatsCluster implements Cluster {
   readonly node = randomBytes(8).toString('hex')
   readonly #link: NatsLink
@@ -82,42 +85,36 @@ export class NatsCluster implements Cluster {
       all: `${subject}.all`,
       to: (node) => `${subject}.to.${node}`,
     }
-    const listen = (subject: string, handle: (message: Received, from: string) => void): void => {
-      link.connection.subscribe(subject, {
-        callback: (err, { subject, reply, headers, data }) => {
-          const from = err ? '' : (headers?.get(SENDER) ?? '')
-          if (from === '' || this.#isClosed) return
-          const part = headers?.get(PART) ?? ''
-          const whole = part === '' ? data : this.#parts.join(from, part, data)
-          if (whole) handle({ subject, reply, headers, data: whole }, from)
-        },
-      })
-    }
-    const others = (handle: (message: Received, from: string) => void) => (message: Received, from: string) => {
-      if (from !== this.node) handle(message, from)
-    }
-    listen(
-      this.#subjects.here,
-      others((_message, from) => this.#seen(from)),
-    )
-    listen(
-      this.#subjects.who,
-      others((_message, from) => this.#greet(from)),
-    )
-    listen(
-      this.#subjects.gone,
-      others((_message, from) => this.#lost(from)),
-    )
-    listen(
-      this.#subjects.all,
-      others((message, from) => this.#receiveBroadcast(message, from)),
-    )
-    listen(this.#subjects.to(this.node), (message, from) => void this.#answer(message, from))
-    listen(`${this.#inbox}.*`, (message, from) => this.#answered(message, from))
+    this.#listenToOthers(this.#subjects.here, (_message, from) => this.#seen(from))
+    this.#listenToOthers(this.#subjects.who, (_message, from) => this.#greet(from))
+    this.#listenToOthers(this.#subjects.gone, (_message, from) => this.#lost(from))
+    this.#listenToOthers(this.#subjects.all, (message, from) => this.#receiveBroadcast(message, from))
+    this.#listen(this.#subjects.to(this.node), (message, from) => void this.#answer(message, from))
+    this.#listen(`${this.#inbox}.*`, (message, from) => this.#answered(message, from))
     link.watch((isUp) => {
       if (!isUp) return
       for (const other of this.#others.keys()) this.#seen(other) // their signs of life were lost meanwhile
       this.#say(this.#subjects.who)
+    })
+  }
+
+  /** Handles each message to a subject, whole. */
+  #listen(subject: string, handle: Handle): void {
+    this.#link.connection.subscribe(subject, {
+      callback: (err, { subject, reply, headers, data }) => {
+        const from = err ? '' : (headers?.get(SENDER) ?? '')
+        if (from === '' || this.#isClosed) return
+        const part = headers?.get(PART) ?? ''
+        const whole = part === '' ? data : this.#parts.join(from, part, data)
+        if (whole) handle({ subject, reply, headers, data: whole }, from)
+      },
+    })
+  }
+
+  /** Handles each message of other nodes to a subject. */
+  #listenToOthers(subject: string, handle: Handle): void {
+    this.#listen(subject, (message, from) => {
+      if (from !== this.node) handle(message, from)
     })
   }
 

@@ -61,6 +61,16 @@ function topicNames(run: string, { kind, topics, subscribeUrl }: BenchOptions): 
   return Array.from({ length: topics }, (_, index) => `bench.${run}.${index}`)
 }
 
+/** The parts and the figures of a run. */
+interface Measured {
+  deliveries: Deliveries
+  publisher: Publisher
+  connectSeconds: number
+  seconds: number
+  ended: number
+  loopDelay: number
+}
+
 async function measure(
   target: Target,
   topics: readonly string[],
@@ -84,26 +94,37 @@ async function measure(
         : commandSender(options.publishCommand, process.stderr)
     const publisher = new Publisher(sender, topics, (number, at) => stamps.payload(number, at, options.payload))
     deliveries.compareWith((topic, number) => publisher.acceptedAt(topic, number))
-    const loop = monitorEventLoopDelay({ resolution: 10 })
-    loop.enable()
     const timer = setInterval(
       () => progress.show(`${publisher.accepted} events published, ${deliveries.received} deliveries`),
       PROGRESS,
     )
-    const measureFrom = microseconds() + options.warmup * 1e3
-    deliveries.measureFrom(measureFrom)
-    await publisher.run({ rate: options.rate, time: options.warmup + options.duration, signal })
-    const seconds = Math.max(0, (microseconds() - measureFrom) / 1e6)
-    await allDelivered(deliveries, publisher, signal)
+    const times = await publishAndDeliver(publisher, deliveries, options, signal)
     clearInterval(timer)
-    loop.disable()
     const { ended } = subscribers
     await sender.close()
-    return reportOf({ deliveries, publisher, connectSeconds, seconds, ended, loopDelay: loop.percentile(99) / 1e6 })
+    return reportOf({ deliveries, publisher, connectSeconds, ended, ...times })
   } finally {
     progress.clear()
     subscribers.close()
   }
+}
+
+/** Publishes for the time of the run, and waits for the deliveries. */
+async function publishAndDeliver(
+  publisher: Publisher,
+  deliveries: Deliveries,
+  { rate, warmup, duration }: BenchOptions,
+  signal: AbortSignal,
+): Promise<Pick<Measured, 'seconds' | 'loopDelay'>> {
+  const loop = monitorEventLoopDelay({ resolution: 10 })
+  loop.enable()
+  const measureFrom = microseconds() + warmup * 1e3
+  deliveries.measureFrom(measureFrom)
+  await publisher.run({ rate, time: warmup + duration, signal })
+  const seconds = Math.max(0, (microseconds() - measureFrom) / 1e6)
+  await allDelivered(deliveries, publisher, signal)
+  loop.disable()
+  return { seconds, loopDelay: loop.percentile(99) / 1e6 }
 }
 
 /** Waits until every accepted event has reached its subscribers, or nothing more arrives. */
@@ -119,14 +140,7 @@ async function allDelivered(deliveries: Deliveries, publisher: Publisher, signal
   }
 }
 
-function reportOf(parts: {
-  deliveries: Deliveries
-  publisher: Publisher
-  connectSeconds: number
-  seconds: number
-  ended: number
-  loopDelay: number
-}): Report {
+function reportOf(parts: Measured): Report {
   const { deliveries, publisher, connectSeconds, seconds, ended, loopDelay } = parts
   const { latency } = deliveries
   const toMilliseconds = (value: number): number => (latency.count === 0 ? 0 : value / 1e3)

@@ -155,10 +155,26 @@ export function devBanner(
   const publish = `${curl} ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${url}/topics/orders.42/events`
   const commands = program === undefined || !isKept ? undefined : commandsOf(program, { text: address, url })
   const link = hasConsole && socketPath === undefined ? `${url}/#token=${token}` : undefined
+  const parts = {
+    token,
+    ...(link === undefined ? {} : { console: link }),
+    subscribe,
+    publish,
+    ...(commands === undefined ? {} : { commands }),
+  }
+  return { ...parts, text: textOf(address, isKept, parts) }
+}
+
+/** Returns the text of a banner. */
+function textOf(
+  address: string,
+  isKept: boolean,
+  { token, console: link, subscribe, publish, commands }: Omit<DevBanner, 'text'>,
+): string {
   const secret = isKept
     ? `the hub uses the secret in the folder of the log (${SECRET_FILE})`
     : 'the hub uses a new secret for this run'
-  const text = `
+  return `
 Fanfare listens on ${address}
 
 No key is set (FANFARE_JWT_SECRET): ${secret}.
@@ -191,14 +207,6 @@ Open the console in a browser:
 ${link}
 `
   }`
-  return {
-    token,
-    ...(link === undefined ? {} : { console: link }),
-    subscribe,
-    publish,
-    ...(commands === undefined ? {} : { commands }),
-    text,
-  }
 }
 
 function commandsOf(program: string, { text, url }: Pick<Address, 'text' | 'url'>): DevBanner['commands'] {

@@ -8,6 +8,13 @@ const url = () => new Option('--url <url>', `the hub (default: ${URL_VARIABLE}, 
 const token = () => new Option('--token <token>', `the token (default: ${TOKEN_VARIABLE}); others can see arguments`)
 
 export function defineHubCommands(program: Command, process: Process): void {
+  defineSubscribe(program, process)
+  definePublish(program, process)
+  defineTopics(program, process)
+  defineConnections(program, process)
+}
+
+function defineSubscribe(program: Command, process: Process): void {
   program
     .command('subscribe')
     .summary('print the events of topics as they come')
@@ -32,7 +39,9 @@ export function defineHubCommands(program: Command, process: Process): void {
     .addOption(url())
     .addOption(token())
     .action(async (patterns, options) => (await import('./subscribe.js')).subscribe(patterns, options, process))
+}
 
+function definePublish(program: Command, process: Process): void {
   program
     .command('publish')
     .summary('publish an event, or each line of standard input')
@@ -52,7 +61,9 @@ export function defineHubCommands(program: Command, process: Process): void {
     .addOption(url())
     .addOption(token())
     .action(async (topic, data, options) => (await import('./publish.js')).publish(topic, data, options, process))
+}
 
+function defineTopics(program: Command, process: Process): void {
   program
     .command('topics')
     .summary('list topics')
@@ -65,7 +76,9 @@ export function defineHubCommands(program: Command, process: Process): void {
     .addOption(url())
     .addOption(token())
     .action(async (selection, options) => (await import('./topics.js')).topics(selection, options, process))
+}
 
+function defineConnections(program: Command, process: Process): void {
   const connections = program
     .command('connections')
     .summary('list or end open streams')

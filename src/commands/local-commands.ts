@@ -4,6 +4,14 @@ import { UsageError, type Process } from './command.js'
 import { collect } from './option-values.js'
 
 export function defineLocalCommands(program: Command, process: Process): void {
+  defineStart(program)
+  defineHealth(program, process)
+  defineInspect(program, process)
+  defineCopies(program, process)
+  defineToken(program, process)
+}
+
+function defineStart(program: Command): void {
   program
     .command('start')
     .summary('start a hub (the default)')
@@ -13,13 +21,17 @@ export function defineLocalCommands(program: Command, process: Process): void {
     .action(() => {
       throw new UsageError('start takes no arguments: set environment variables')
     })
+}
 
+function defineHealth(program: Command, process: Process): void {
   program
     .command('health')
     .summary('check whether the hub at HOST and PORT is alive')
     .description('Checks whether the hub at HOST and PORT is alive. Prints nothing if it is.')
     .action(async () => (await import('./health.js')).health(process))
+}
 
+function defineInspect(program: Command, process: Process): void {
   program
     .command('inspect')
     .summary('print the contents of a log')
@@ -27,7 +39,10 @@ export function defineLocalCommands(program: Command, process: Process): void {
     .argument('<folder>', 'the folder of the log')
     .option('--topic <topic>', 'print the events of this topic, one JSON object a line')
     .action(async (folder, options) => (await import('./inspect.js')).inspect(folder, options, process))
+}
 
+/** The commands that copy a log, and put a copy in its place. */
+function defineCopies(program: Command, process: Process): void {
   program
     .command('backup')
     .summary('copy a log consistently')
@@ -46,7 +61,9 @@ export function defineLocalCommands(program: Command, process: Process): void {
     .argument('<folder>', 'the folder of the log')
     .option('--replace', 'replace the log that the folder has, and keep it in another file beside it')
     .action(async (copy, folder, options) => (await import('./restore.js')).restore(copy, folder, options, process))
+}
 
+function defineToken(program: Command, process: Process): void {
   program
     .command('token')
     .summary('issue or explain a token')

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { buildApp, buildMetricsApp, type WorkerIdentity } from '../app.js'
+import { buildApp, buildMetricsApp, hubOf, kRequestsAnswered, type WorkerIdentity } from '../app.js'
 import { monotonicNow } from '../model/clock.js'
 import { DEFAULT_HOST, socketPathOf } from '../server/listen-address.js'
 import type { ProcessSettings } from '../settings.js'
@@ -55,10 +55,7 @@ export async function serve(
       if (err) logger.fatal({ err }, 'stopping after an error')
       else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
       await drain(app, err ? 0 : hub.drain)
-      const timer = setTimeout(() => void app.fanfareHub.refuseWaiting(), WAIT_AT_CLOSE)
-      await app.close()
-      await metricsApp?.close()
-      clearTimeout(timer)
+      await close(app, metricsApp)
     },
     async halt() {
       // a closed server has removed its socket, but the server may still be open here
@@ -73,8 +70,7 @@ export async function serve(
     address = await listen(app, host, port, sharesSocket)
   } catch (err) {
     if (stop.hasSignal()) return undefined // the application is being closed
-    await app.close()
-    await metricsApp?.close()
+    await close(app, metricsApp)
     throw err
   }
   watchDescriptors(logger)
@@ -97,12 +93,20 @@ async function listenForMetrics(
   return metricsApp
 }
 
+/** Closes the ports of a hub, and its log. */
+async function close(app: FastifyInstance, metricsApp: FastifyInstance | undefined): Promise<void> {
+  const timer = setTimeout(() => void hubOf(app).refuseWaiting(), WAIT_AT_CLOSE)
+  await app.close()
+  await metricsApp?.close()
+  clearTimeout(timer)
+}
+
 /**
  * Ends the streams, then waits for requests in flight with the port open. Both together take at most `time`
  * milliseconds.
  */
-async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: number): Promise<void> {
+async function drain(app: FastifyInstance, time: number): Promise<void> {
   const deadline = monotonicNow() + time
-  await hub.drain(time)
-  await fanfareRequestsAnswered(deadline - monotonicNow())
+  await app.hub.drain(time)
+  await app[kRequestsAnswered](deadline - monotonicNow())
 }

@@ -4,7 +4,8 @@
  */
 import type { EventLog } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import { lengthOf } from '../model/event.js'
+import { END_TYPE } from '../model/end-type.js'
+import { lengthOf, type StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import { Chunk } from '../wire/chunk.js'
 import type { Lender } from '../wire/sink.js'
@@ -237,26 +238,39 @@ export class Backlog {
     return { reason: 'expired', after: this.#source.encoder.cursor(sequence) }
   }
 
-  async #readReplay({ wire }: Feed, replay: Replay): Promise<Portion> {
+  async #readReplay(feed: Feed, replay: Replay): Promise<Portion> {
     const { log, encoder } = this.#source
     const { wanted, selection, count, until } = replay
     const after = replay.after ?? (await log.locate(wanted, { newest: count, until })).after
     const page = await readPage(log, selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     return {
       accept: () => {
-        const { events, trimmedAt, mark, position, more } = page
+        const { trimmedAt, mark, position, more } = page
+        const events = withoutEnd(page.events, feed)
         const isMissing = trimmedAt !== undefined && trimmedAt > replay.mark
         replay.mark = mark
         replay.after = position
         if (!more) this.#replays.shift()
         return {
           notice: isMissing ? this.#gapBlock('expired', encoder.cursor(after), events[0]?.sequence) : undefined,
-          chunk: events.length > 0 ? encoder.events(events, wire, false) : Chunk.NOTHING,
+          chunk: events.length > 0 ? this.#encodeReplay(events, feed, until) : Chunk.NOTHING,
           events: events.length,
         }
       },
       discard: () => undefined,
     }
+  }
+
+  /** Encodes replayed events. Only the ends of finite topics have an `id:`: the stream's cursor. */
+  #encodeReplay(events: readonly StoredEvent[], { wire }: Feed, cursor: number): Chunk {
+    const { encoder } = this.#source
+    if (!events.some(({ type }) => type === END_TYPE)) return encoder.events(events, wire, false)
+    const id = this.resumeId(cursor)
+    return Chunk.join(
+      events.map((event) =>
+        event.type === END_TYPE ? encoder.end(event, wire, id) : encoder.events([event], wire, false),
+      ),
+    )
   }
 
   async #readNewest({ selection, wire }: Feed, after: number, skip: Skip): Promise<Portion> {
@@ -292,4 +306,12 @@ export class Backlog {
       position = scanned.position
     }
   }
+}
+
+/** Leaves out the end of the feed's topic: the stream is sent it last. */
+function withoutEnd(events: readonly StoredEvent[], feed: Feed): readonly StoredEvent[] {
+  const end = feed.selection.isSingleTopic ? events.find(({ type }) => type === END_TYPE) : undefined
+  if (!end) return events
+  feed.endsAt ??= end.sequence
+  return events.filter((event) => event !== end)
 }

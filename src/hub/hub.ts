@@ -1,22 +1,15 @@
-/** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
+/** The hub. It creates its parts, opens and closes them. Callers use the parts. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
-import type { EventLog, KeyValue, LogStats, Page, ReadOptions, Replacement, TopicsOptions } from '../log/log.js'
+import type { EventLog, KeyValue, LogStats, Page, ReadOptions, Replacement } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import type { CheckedEvent, EventInput } from '../model/event.js'
-import type { Principal } from '../model/principal.js'
+import type { EventInput } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
-import type { EventTopic } from '../model/topic.js'
 import type { TraceContext } from '../model/trace-context.js'
 import type { Family } from '../observe/metric.js'
-import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
-import type { WantedReplay } from './backlog.js'
-import type { ConnectionsList, ConnectionsRequest, StreamCounts } from './cluster/all-connections.js'
-import type { HubHistory } from './cluster/all-history.js'
 import { Messenger } from './cluster/messenger.js'
 import { Neighbours } from './cluster/neighbours.js'
-import type { KnownNode } from './cluster/node-reports.js'
 import { SharedAllowances } from './cluster/shared-allowances.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
@@ -28,15 +21,12 @@ import { HubFigures } from './figures.js'
 import { HubFiniteTopics } from './finite/finite-topics.js'
 import { Lifecycle } from './lifecycle.js'
 import { readMetrics } from './metrics.js'
-import { NamedCursors, type CursorName } from './named-cursors.js'
+import { NamedCursors } from './named-cursors.js'
 import type { Present } from './presence.js'
-import { Publisher, type Receipt, type Tally } from './publisher.js'
-import type { Start, StartRequest } from './start.js'
-import type { StreamInfo } from './stream-info.js'
+import { Publisher, type Receipt } from './publisher.js'
 import type { ReaperOptions } from './stream-reaper.js'
-import { Streams, type Subscription } from './streams.js'
-import type { Stream, StreamIdentity } from './stream.js'
-import { Topics, type TopicActivityInfo, type TopicInfo } from './topics.js'
+import { Streams } from './streams.js'
+import { Topics, type TopicInfo } from './topics.js'
 import type { TypedTopics } from './typed-topics/typed-topics.js'
 
 export interface HubOptions extends ReaperOptions {
@@ -76,6 +66,12 @@ export class Hub {
   readonly connections = new Connections()
   /** Carries requests to the process that holds a stream. */
   readonly messenger: Messenger
+  readonly publisher: Publisher
+  /** Opens, changes and describes streams. */
+  readonly streams: Streams
+  readonly topics: Topics
+  /** The parts that work with the other processes. */
+  readonly neighbours: Neighbours
   /** The finite topics. */
   readonly finite: HubFiniteTopics
   /** The named cursors of all subjects. */
@@ -88,10 +84,6 @@ export class Hub {
   readonly #fanout: Fanout
   readonly #readers: EventReaders
   readonly #ownCursors: NamedCursors
-  readonly #neighbours: Neighbours
-  readonly #streams: Streams
-  readonly #publisher: Publisher
-  readonly #topics: Topics
   #closing: Promise<void> | undefined
 
   /**
@@ -101,9 +93,9 @@ export class Hub {
   static async open(log: EventLog, options: HubOptions): Promise<Hub> {
     const hub = new Hub(log, options)
     try {
-      await hub.#publisher.start()
+      await hub.publisher.start()
       await hub.finite.start()
-      hub.#neighbours.start()
+      hub.neighbours.start()
     } catch (err) {
       await hub.close()
       throw err
@@ -111,91 +103,94 @@ export class Hub {
     return hub
   }
 
-  private constructor(
-    log: EventLog,
-    {
-      maxEventSize,
-      typedTopics,
-      maxCursorsPerSubject,
-      cursorTtl,
-      presenceGrace,
-      version = '',
-      cluster = new SingleCluster(),
-      streamTtl = STREAM_TTL,
-      maxStreamSize = MAX_STREAM_SIZE,
-      streamRoom = Infinity,
-      longestStreamTtl = Infinity,
-      onError = ignore,
-      ...rest
-    }: HubOptions,
-  ) {
+  private constructor(log: EventLog, options: HubOptions) {
+    const { maxEventSize, typedTopics, version = '', cluster = new SingleCluster(), onError = ignore } = options
     const { connections } = this
-    const figures = this.#figures
-    const lifecycle = this.#lifecycle
+    this.#log = log
     this.#version = version
-    const encoder = (this.#encoder = new Encoder(log.view.epoch))
-    const fanout = (this.#fanout = new Fanout(encoder, cluster.node, figures))
-    const readers = (this.#readers = new EventReaders(
+    this.messenger = new Messenger(cluster, onError)
+    this.#encoder = new Encoder(log.view.epoch)
+    this.#fanout = new Fanout(this.#encoder, cluster.node, this.#figures)
+    this.#readers = this.#createReaders()
+    this.neighbours = this.#createNeighbours(options)
+    this.#ownCursors = this.#createCursors(options)
+    this.cursors = new SharedCursors(this.messenger, this.#ownCursors)
+    this.finite = this.#createFiniteTopics(options)
+    this.#fanout.endOf = (topic) => this.finite.knownEndOf(topic)
+    this.#fanout.paceOf = (topic) => this.finite.coalesceOf(topic)
+    const { systemTopics, presence } = this.neighbours
+    const parts = {
       log,
-      () => fanout.head,
-      (sequence) => encoder.cursor(sequence),
-      (id) => this.caughtUp(id),
-    ))
-    const messenger = (this.messenger = new Messenger(cluster, onError))
-    const neighbours = (this.#neighbours = new Neighbours(
+      finite: this.finite,
+      lifecycle: this.#lifecycle,
+      encoder: this.#encoder,
+      fanout: this.#fanout,
+      figures: this.#figures,
+      readers: this.#readers,
+      messenger: this.messenger,
+      connections,
+      cursors: this.#ownCursors,
+      systemTopics,
+      presence,
+    }
+    const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
+    this.publisher = new Publisher({ ...parts, interrupt }, maxEventSize, typedTopics)
+    this.streams = new Streams(parts, { ...options, onError, onRound: (now) => this.neighbours.tick(now) })
+    this.topics = new Topics({ ...parts, activity: systemTopics.activity })
+  }
+
+  #createReaders(): EventReaders {
+    return new EventReaders(
+      this.#log,
+      () => this.#fanout.head,
+      (sequence) => this.#encoder.cursor(sequence),
+      async (id) => this.streams.caughtUp(id),
+    )
+  }
+
+  #createNeighbours({ version = '', presenceGrace }: HubOptions): Neighbours {
+    return new Neighbours(
       {
-        messenger,
-        log,
-        fanout,
-        figures,
-        connections,
-        describe: (stream) => this.#streams.describe(stream),
-        published: () => this.#publisher.published,
+        messenger: this.messenger,
+        log: this.#log,
+        fanout: this.#fanout,
+        figures: this.#figures,
+        connections: this.connections,
+        describe: (stream) => this.streams.describe(stream),
+        published: () => this.publisher.published,
       },
       { version, presenceGrace },
-    ))
-    const cursors = (this.#ownCursors = new NamedCursors(log.records, {
-      epoch: () => log.view.epoch,
+    )
+  }
+
+  #createCursors({ maxCursorsPerSubject, cursorTtl, onError = ignore }: HubOptions): NamedCursors {
+    return new NamedCursors(this.#log.records, {
+      epoch: () => this.epoch,
       limit: maxCursorsPerSubject,
       ttl: cursorTtl,
       onError,
       touch: (cursor) => this.cursors.touch(cursor),
-    }))
-    this.cursors = new SharedCursors(messenger, cursors)
-    const finite = (this.finite = new HubFiniteTopics(
+    })
+  }
+
+  #createFiniteTopics(options: HubOptions): HubFiniteTopics {
+    const { maxEventSize, typedTopics, onError = ignore } = options
+    const { streamTtl = STREAM_TTL, maxStreamSize = MAX_STREAM_SIZE } = options
+    const { streamRoom = Infinity, longestStreamTtl = Infinity } = options
+    const { messenger } = this
+    return new HubFiniteTopics(
       {
-        log,
-        lifecycle,
+        log: this.#log,
+        lifecycle: this.#lifecycle,
         isFirst: () => messenger.nodes()[0] === messenger.node,
         isAlone: () => messenger.isAlone,
         typedTopics,
-        pace: (topic, coalesce) => fanout.pace(topic, coalesce),
-        renew: (topic) => fanout.renew(topic),
+        pace: (topic, coalesce) => this.#fanout.pace(topic, coalesce),
+        renew: (topic) => this.#fanout.renew(topic),
         onError,
       },
       { maxEventSize, ttl: streamTtl, maxSize: maxStreamSize, room: streamRoom, longestTtl: longestStreamTtl },
-    ))
-    fanout.endOf = (topic) => finite.knownEndOf(topic)
-    fanout.paceOf = (topic) => finite.coalesceOf(topic)
-    const parts = {
-      log,
-      finite,
-      lifecycle,
-      encoder,
-      fanout,
-      figures,
-      readers,
-      messenger,
-      connections,
-      cursors,
-      systemTopics: neighbours.systemTopics,
-      presence: neighbours.presence,
-    }
-    this.#log = log
-    const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
-    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize, typedTopics)
-    this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
-    this.#topics = new Topics({ ...parts, activity: neighbours.systemTopics.activity })
+    )
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -235,72 +230,12 @@ export class Hub {
 
   /** As `Publisher.publish`. */
   publish(topic: string, input: EventInput, trace?: TraceContext): Promise<Receipt> {
-    return this.#publisher.publish(topic, input, trace)
+    return this.publisher.publish(topic, input, trace)
   }
 
   /** As `Publisher.publishAll`. */
   publishAll(inputs: readonly (EventInput & { topic: string })[], trace?: TraceContext): Promise<Receipt[]> {
-    return this.#publisher.publishAll(inputs, trace)
-  }
-
-  /** As `Publisher.check`. */
-  check(topic: EventTopic, input: EventInput, trace?: TraceContext): CheckedEvent {
-    return this.#publisher.check(topic, input, trace)
-  }
-
-  /** As `Publisher.publishOne`. */
-  publishOne(event: CheckedEvent): Promise<Receipt> {
-    return this.#publisher.publishOne(event)
-  }
-
-  /** As `Publisher.publishChecked`. */
-  publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
-    return this.#publisher.publishChecked(events)
-  }
-
-  /** As `Publisher.publishMany`. */
-  publishMany(events: readonly CheckedEvent[]): Promise<Tally> {
-    return this.#publisher.publishMany(events)
-  }
-
-  /** As `Streams.locate`. */
-  locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
-    return this.#streams.locate(selection, request, cursor)
-  }
-
-  /** As `Streams.caughtUp`. */
-  async caughtUp(id: string | undefined): Promise<void> {
-    await this.#streams.caughtUp(id)
-  }
-
-  /** As `Streams.resumeId`. */
-  resumeId(stream: Pick<Start, 'gap' | 'sequence'>): string | undefined {
-    return this.#streams.resumeId(stream)
-  }
-
-  /** As `Streams.subscribe`. */
-  subscribe(subscription: Subscription): Stream {
-    return this.#streams.subscribe(subscription)
-  }
-
-  /** As `Streams.expiredStream`. */
-  expiredStream(stream: Pick<Subscription, 'selection' | 'start'> & Pick<StreamIdentity, 'id'>): Chunk {
-    return this.#streams.expiredStream(stream)
-  }
-
-  /** As `Streams.move`. */
-  move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
-    this.#streams.move(stream, selection, replay)
-  }
-
-  /** As `Streams.renew`. */
-  renew(stream: Stream, principal: Principal, selection?: Selection): void {
-    this.#streams.renew(stream, principal, selection)
-  }
-
-  /** As `Streams.describe`. */
-  describe(stream: Stream): StreamInfo {
-    return this.#streams.describe(stream)
+    return this.publisher.publishAll(inputs, trace)
   }
 
   /** Draws the id of a new connection. */
@@ -308,35 +243,15 @@ export class Hub {
     return drawConnectionId(this.messenger.node)
   }
 
-  /** As `AllConnections.list`. */
-  listConnections(request: ConnectionsRequest): Promise<ConnectionsList> {
-    return this.#neighbours.connections.list(request)
-  }
-
-  /** As `AllConnections.countElsewhere`. */
-  countElsewhere(subject: string | undefined, address: string | undefined): Promise<StreamCounts> {
-    return this.#neighbours.connections.countElsewhere(subject, address)
-  }
-
   /** Returns the allowances of publishers with `rate` publish requests a second, over all processes. */
   shareAllowances(rate: number): SharedAllowances {
     return new SharedAllowances(this.messenger, rate)
   }
 
-  /** As `AllConnections.endSubject`. */
-  endSubject(subject: string): Promise<number> {
-    return this.#neighbours.connections.endSubject(subject)
-  }
-
-  /** As `NodeReports.all`. */
-  nodes(withLoad: boolean): Promise<KnownNode[]> {
-    return this.#neighbours.reports.all(withLoad)
-  }
-
   /** As `ClusterPresence.present`. */
   async present(topic: string): Promise<Present[]> {
     this.#lifecycle.requireOpen()
-    return this.#neighbours.presence.present(topic)
+    return this.neighbours.presence.present(topic)
   }
 
   /** Returns the sequence before the newest `count` events of a selection up to `until`, by default the head. */
@@ -366,30 +281,12 @@ export class Hub {
   /** As `Topics.get`. */
   async topic(topic: string): Promise<TopicInfo> {
     this.#lifecycle.requireOpen()
-    return this.#topics.get(topic)
-  }
-
-  /** As `Topics.list`. */
-  topics(options: TopicsOptions, accepts: (topic: string) => boolean): Promise<{ topics: TopicInfo[]; more: boolean }> {
-    return this.#topics.list(options, accepts)
-  }
-
-  /** As `Topics.listActive`. */
-  activeTopics(
-    options: TopicsOptions,
-    accepts: (topic: string) => boolean,
-  ): Promise<{ topics: (TopicInfo & { activity: TopicActivityInfo })[]; more: boolean }> {
-    return this.#topics.listActive(options, accepts)
-  }
-
-  /** As `AllHistory.read`. */
-  statsHistory(range: number): Promise<HubHistory> {
-    return this.#neighbours.history.read(range)
+    return this.topics.get(topic)
   }
 
   /** Reads the metrics of this process. */
   metrics(): Promise<Family[]> {
-    const { systemTopics, reports } = this.#neighbours
+    const { systemTopics, reports } = this.neighbours
     return readMetrics({
       version: this.#version,
       figures: this.#figures,
@@ -406,7 +303,7 @@ export class Hub {
   /** As `Topics.purge`. */
   async purge(topic: string): Promise<number> {
     this.#lifecycle.requireOpen()
-    return this.#topics.purge(topic)
+    return this.topics.purge(topic)
   }
 
   /**
@@ -466,11 +363,11 @@ export class Hub {
   async #close(): Promise<void> {
     this.endStreams()
     this.#lifecycle.close()
-    this.#streams.stop()
-    this.#publisher.stop()
+    this.streams.stop()
+    this.publisher.stop()
     this.finite.stop()
     await this.messenger.close()
-    this.#neighbours.systemTopics.stop()
+    this.neighbours.systemTopics.stop()
     await this.#ownCursors.close()
     await this.#log.close()
   }

@@ -1,12 +1,13 @@
 /** A stream: a cursor into the log and a sink. No events are queued for it. */
 import type { FairScheduler } from '../event-loop/fair-scheduler.js'
+import { readPage } from '../log/page.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Principal } from '../model/principal.js'
 import { Chunk } from '../wire/chunk.js'
 import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder } from '../wire/sse.js'
 import { Backlog, type BacklogSource, type WantedReplay } from './backlog.js'
-import type { Feed, FeedStream } from './feed.js'
+import { BATCH_BYTES, type Feed, type FeedStream } from './feed.js'
 import type { Start } from './start.js'
 
 export type StreamState = 'catching-up' | 'live' | 'waiting' | 'closed'
@@ -65,6 +66,7 @@ const STALL = 1_000
  * | `move` | catching-up, waiting | unchanged | the same |
  * | `end` | any | closed | sends the reason as the last block |
  * | – | catching-up, live | closed | the topic has ended, and the end was sent |
+ * | `foundEnd` | live | catching-up | the topic had ended before the stream moved to it: sends the end |
  * | `closed` | any | closed | the peer has gone |
  */
 export class Stream implements SinkListener, FeedStream {
@@ -260,6 +262,36 @@ export class Stream implements SinkListener, FeedStream {
     return true
   }
 
+  /** Ends a live stream that has moved to a topic which had ended before. In any other state it ends by itself. */
+  foundEnd(): void {
+    if (this.#state !== 'live' || !this.#isBehindEnd) return
+    this.#feed.live.delete(this)
+    this.#resume()
+  }
+
+  /** Whether the topic had ended before the cursor, as only a stream can find that has moved. */
+  get #isBehindEnd(): boolean {
+    const { endsAt } = this.#feed
+    return endsAt !== undefined && this.#sequence >= endsAt
+  }
+
+  /** Sends the end of the topic, which lies before the cursor, and ends the stream. */
+  async #sendEnd(run: number, backlog: Backlog): Promise<void> {
+    const { log, encoder } = this.#source
+    const { endsAt, selection, wire } = this.#feed
+    const page = await readPage(log, selection, { after: endsAt! - 1, until: endsAt!, events: 1, bytes: BATCH_BYTES })
+    if (!this.#isCatchingUp(run) || backlog.hasMoved) return
+    const carried = backlog.takeCarried(this.#feed)
+    if (carried) this.send(carried.chunk, carried.events)
+    const [end] = page.events // none if the topic was removed meanwhile
+    const chunk = end ? encoder.end(end, wire, backlog.resumeId(this.#sequence)) : Chunk.NOTHING
+    this.#sentEvents += page.events.length
+    this.#sentBytes += chunk.length
+    this.#close()
+    this.#sink.end(chunk)
+    this.#source.onEnd(this, 'ended')
+  }
+
   /** As `SinkListener.drained`. */
   drained(): void {
     const fullFor = monotonicNow() - this.#fullSince!
@@ -275,7 +307,7 @@ export class Stream implements SinkListener, FeedStream {
     if (!this.isClosed && (offset !== undefined || hasStalled))
       this.#source.figures.stalls[skips ? 'skipped' : isHeld ? 'recovered' : 'resumed']++
     if (this.#state !== 'waiting') return
-    if (isHeld && !this.#backlog?.skips) this.#goLive(offset)
+    if (isHeld && !this.#backlog?.skips && !this.#isBehindEnd) this.#goLive(offset)
     else this.#resume()
   }
 
@@ -338,6 +370,7 @@ export class Stream implements SinkListener, FeedStream {
     const backlog = (this.#backlog ??= new Backlog(this.#source))
     for (let hasTurn = false; this.#isCatchingUp(run);) {
       if (backlog.takeMove()) this.send(this.#openBlock(backlog.resumeId(this.#sequence)))
+      else if (backlog.isRead && this.#isBehindEnd) await this.#sendEnd(run, backlog)
       else if (backlog.isRead && this.#join(backlog)) return
       else if (hasTurn) {
         hasTurn = false

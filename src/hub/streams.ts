@@ -13,6 +13,7 @@ import { waitFor } from './cluster/log-wait.js'
 import type { Messenger } from './cluster/messenger.js'
 import type { Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
+import type { Feed } from './feed.js'
 import type { HubFigures } from './figures.js'
 import type { HubFiniteTopics } from './finite/finite-topics.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -65,11 +66,13 @@ export class Streams {
   /** The parts that every stream works with. */
   readonly #streamSource: StreamSource
   readonly #reaper: StreamReaper
+  readonly #onError: StreamsOptions['onError']
 
   constructor(source: StreamsSource, { onError, onRound, ...reaping }: StreamsOptions) {
     const { log, encoder, fanout, figures, connections, cursors, presence } = source
     const head = () => fanout.head
     this.#source = source
+    this.#onError = onError
     this.#streamSource = {
       log,
       figures,
@@ -183,6 +186,18 @@ export class Streams {
     fanout.leave(before, info.observes)
     this.#presentAt(stream, before.selection, selection)
     systemTopics.changed(stream, 'changed')
+    if (selection.isSingleTopic) void this.#findEnd(stream, feed)
+  }
+
+  /** Ends a stream that has moved to one topic, if that has ended. */
+  async #findEnd(stream: Stream, feed: Feed): Promise<void> {
+    try {
+      const end = await this.#source.finite.endOf(feed.selection.topics[0]!)
+      if (end !== undefined) feed.endsAt ??= end
+      if (stream.feed === feed) stream.foundEnd()
+    } catch (err) {
+      this.#onError(err, 'the end of a finite topic could not be read')
+    }
   }
 
   /**

@@ -13,33 +13,39 @@ import { refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
 import { fixedKeyChecks, TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import type { Settings } from '../settings.js'
 import { Authenticator } from './authenticator.js'
+import { kToken } from './found-token.js'
+import { hubOf } from './hub.js'
+import { kCheckEach } from './request-steps.js'
 
-/** The principal of a request at the time of the hook `app.authenticate`. */
-const kPrincipal = Symbol('principal')
+export const kAuthenticate = Symbol('fanfare.authenticate')
+export const kPrincipal = Symbol('fanfare.principal')
+export const kRequireInForce = Symbol('fanfare.requireInForce')
+export const kTickets = Symbol('fanfare.tickets')
+export const kRevocations = Symbol('fanfare.revocations')
+/** The principal of a request at the time of the hook `app[kAuthenticate]`. */
+const kIdentified = Symbol('fanfare.identified')
 
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * The principal of this request, in routes with the hook `app.authenticate`. Each read throws a Problem if the
+     * The principal of this request, in routes with the hook `app[kAuthenticate]`. Each read throws a Problem if the
      * token has expired or was revoked meanwhile, so read it again after every `await`, before acting for the
      * principal. A `preHandler` hook checks the token too, since the body may have arrived slowly. Handlers call
      * `requirePrincipal`.
      */
-    readonly fanfarePrincipal: Bearer | null
-    [kPrincipal]: Bearer | null
-    /** The result of the search for the request's token. Handlers call `requireTokenSearch`. */
-    fanfareToken: TokenSearch | null
+    readonly [kPrincipal]: Bearer | null
+    [kIdentified]: Bearer | null
   }
   interface FastifyInstance {
-    /** An `onRequest` hook that sets `request.fanfarePrincipal`, or refuses the request with 401. */
-    authenticate: (request: FastifyRequest) => Promise<void>
+    /** An `onRequest` hook that sets `request[kPrincipal]`, or refuses the request with 401. */
+    [kAuthenticate]: (request: FastifyRequest) => Promise<void>
     /**
      * Checks that the token of a principal from another process is in force.
      * @throws Problem `expired-token`, `revoked-token`
      */
-    requireInForce: (principal: Bearer) => void
-    tickets: Tickets
-    revocations: Revocations
+    [kRequireInForce]: (principal: Bearer) => void
+    [kTickets]: Tickets
+    [kRevocations]: Revocations
   }
 }
 
@@ -66,7 +72,7 @@ export default fp<Options>(
     const verifier = createVerifier(app, options, () => tokens.clear())
     void verifier.prepare() // an error is logged, and the first token fetches the keys again
     warnOfSecret(app, options.jwtSecret)
-    const { connections, records } = app.fanfareHub
+    const { connections, records } = hubOf(app)
     const tickets = await Tickets.open(records, ticketTtl, anonymousSubscribe)
     const revocations = await Revocations.open(records, (known) =>
       connections.end('revoked', ({ info }) => known.includes(info.principal)),
@@ -75,23 +81,23 @@ export default fp<Options>(
     const parts = { tokens, tickets, revocations, listed, authenticate, queryToken, anonymousSubscribe }
     const authenticator = new Authenticator(parts)
 
-    app.decorate('tickets', tickets)
-    app.decorate('revocations', revocations)
-    app.decorate('requireInForce', (principal: Bearer) => authenticator.requireInForce(principal))
-    app.decorateRequest(kPrincipal, null)
-    app.decorateRequest('fanfarePrincipal', {
+    app.decorate(kTickets, tickets)
+    app.decorate(kRevocations, revocations)
+    app.decorate(kRequireInForce, (principal: Bearer) => authenticator.requireInForce(principal))
+    app.decorateRequest(kIdentified, null)
+    app.decorateRequest(kPrincipal, {
       getter(this: FastifyRequest) {
-        const principal = this[kPrincipal]
+        const principal = this[kIdentified]
         if (principal) authenticator.requireInForce(principal)
         return principal
       },
     })
-    app.decorateRequest('fanfareToken', null)
-    app.checkEach((request) => refuseTokenInQuery(request, queryToken))
-    app.decorate('authenticate', async (request: FastifyRequest) => {
-      request[kPrincipal] = await authenticator.identify(request)
+    app.decorateRequest(kToken, null)
+    app[kCheckEach]((request) => refuseTokenInQuery(request, queryToken))
+    app.decorate(kAuthenticate, async (request: FastifyRequest) => {
+      request[kIdentified] = await authenticator.identify(request)
     })
-    app.addHook('preHandler', ({ [kPrincipal]: principal }, _reply, done) => {
+    app.addHook('preHandler', ({ [kIdentified]: principal }, _reply, done) => {
       if (principal) authenticator.requireInForce(principal)
       done()
     })
@@ -103,27 +109,25 @@ export default fp<Options>(
  * Returns the principal of a request. Each call checks again that the token is in force, so call it after every
  * `await`, before acting for the principal.
  * @throws Problem `expired-token`, `revoked-token`
- * @throws Error if the route lacks the hook `app.authenticate`, which is a mistake in the code
+ * @throws Error if the route lacks the hook `app[kAuthenticate]`, which is a mistake in the code
  */
-export function requirePrincipal(
-  request: Pick<FastifyRequest, 'fanfarePrincipal' | 'method' | 'routeOptions'>,
-): Bearer {
-  return request.fanfarePrincipal ?? lacksHook(request)
+export function requirePrincipal(request: Pick<FastifyRequest, typeof kPrincipal | 'method' | 'routeOptions'>): Bearer {
+  return request[kPrincipal] ?? lacksHook(request)
 }
 
 /**
  * Returns where the token of a request was found.
- * @throws Error if the route lacks the hook `app.authenticate`, which is a mistake in the code
+ * @throws Error if the route lacks the hook `app[kAuthenticate]`, which is a mistake in the code
  */
 export function requireTokenSearch(
-  request: Pick<FastifyRequest, 'fanfareToken' | 'method' | 'routeOptions'>,
+  request: Pick<FastifyRequest, typeof kToken | 'method' | 'routeOptions'>,
 ): TokenSearch {
-  return request.fanfareToken ?? lacksHook(request)
+  return request[kToken] ?? lacksHook(request)
 }
 
 function lacksHook({ method, routeOptions }: Pick<FastifyRequest, 'method' | 'routeOptions'>): never {
   throw new Error(
-    `The route ${method} ${routeOptions.url ?? ''} needs the hook app.authenticate: its handler reads the principal or the token.`,
+    `The route ${method} ${routeOptions.url ?? ''} needs the hook app[kAuthenticate]: its handler reads the principal or the token.`,
   )
 }
 

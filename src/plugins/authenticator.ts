@@ -11,6 +11,7 @@ import { findToken, foundByApplication, unknownToApplication, type TokenSearch }
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 import { wantsStream } from './errors.js'
+import { kToken } from './found-token.js'
 
 /** Methods that change no state (RFC 9110, 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
@@ -36,12 +37,12 @@ export class Authenticator {
   }
 
   /**
-   * Returns the principal of a request, and sets `request.fanfareToken`.
+   * Returns the principal of a request, and sets `request[kToken]`.
    * @throws Problem naming the fault of the token, or of the origin of the page
    */
   async identify(request: FastifyRequest): Promise<Bearer> {
     const { authenticate, listed, queryToken } = this.#parts
-    const search = (request.fanfareToken = findToken(request, queryToken))
+    const search = (request[kToken] = findToken(request, queryToken))
     if (search.source === 'cookie' && !isSafe(request)) requireAllowedOrigin(request, listed)
     try {
       const principal = await (authenticate && search.source === undefined
@@ -52,7 +53,7 @@ export class Authenticator {
     } catch (err) {
       if (!isSafe(request) || !this.#mayIgnore(search, err)) throw err
       // Browsers send the cookie with every request. A bad cookie must not block topics that need no token.
-      request.fanfareToken = { ...search, source: undefined, refusal: err }
+      request[kToken] = { ...search, source: undefined, refusal: err }
       return this.#anonymous
     }
   }
@@ -79,10 +80,10 @@ export class Authenticator {
   async #askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
     const answer: unknown = await ask(request)
     if (answer === undefined) {
-      request.fanfareToken = unknownToApplication(search)
+      request[kToken] = unknownToApplication(search)
       return this.#anonymous
     }
-    request.fanfareToken = foundByApplication()
+    request[kToken] = foundByApplication()
     if (!isSafe(request)) requireAllowedLogin(request, this.#parts.listed)
     try {
       return readPrincipal(answer, this.#parts.anonymousSubscribe)

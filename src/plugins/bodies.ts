@@ -13,6 +13,7 @@ import { inviteBody, isExpectationUnmet } from '../server/expect-continue.js'
 import { MAX_DEPTH, tooDeep } from '../model/json.js'
 import { quote } from '../model/quote.js'
 import { readBody, tooLarge } from '../server/body-timeout.js'
+import { kCheckEach } from './request-steps.js'
 import { hasBody } from './slow-requests.js'
 
 declare module 'fastify' {
@@ -48,7 +49,7 @@ type Parse = (bytes: Buffer) => unknown
 export default fp<{ bodyTimeout: number }>(
   async (app, { bodyTimeout }) => {
     app.removeAllContentTypeParsers()
-    app.checkEach(checkHead)
+    app[kCheckEach](checkHead)
     const json = (request: FastifyRequest, body: IncomingMessage, done: Done) =>
       readJson(request, body, bodyTimeout, done)
     app.addContentTypeParser('application/json', json)

@@ -8,6 +8,7 @@ import { OriginList } from '../model/origin-list.js'
 import { withoutTokens } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
+import { kPrepareEach } from './request-steps.js'
 import type { Step } from './request-steps.js'
 
 /** How long a browser may cache the answer to a preflight, in seconds: the maximum of Chromium. */
@@ -70,7 +71,7 @@ export default fp<Pick<Settings, 'corsOrigins'>>(
   async (app, { corsOrigins }) => {
     const listed = new OriginList(corsOrigins)
     const logRefusal = createRefusalLog(app, listed)
-    app.prepareEach((request, reply) => {
+    app[kPrepareEach]((request, reply) => {
       logRefusal(request, reply)
       if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
     })

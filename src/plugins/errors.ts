@@ -10,11 +10,17 @@ import { closeBlock, drawRetry } from '../wire/sse.js'
 import { pathOf, withoutTokens } from '../server/logger.js'
 import { preferredType } from '../server/negotiation.js'
 import { describeErrors, summarize } from '../schemas/validation.js'
+import { kSendEndedStream } from './event-stream.js'
+import { kToken } from './found-token.js'
+import { kRefused } from './metrics.js'
+import { kAllowedMethods, kPublicPath } from './mount.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route answers with an event stream if the client accepts one. */
     eventStream?: boolean
+    /** Whether a request is for an event stream; default: `eventStream`, and the client accepts one. */
+    opensStream?: (request: FastifyRequest) => boolean
     /** Whether a request may have a ticket; default: if it is for an event stream. */
     takesTicket?: (request: FastifyRequest) => boolean
   }
@@ -50,7 +56,7 @@ export default fp<ErrorsOptions>(
     app.setErrorHandler((err: unknown, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
     if (handleNotFound) {
       app.setNotFoundHandler((request, reply) => {
-        const allowed = app.allowedMethods(request)
+        const allowed = app[kAllowedMethods](request)
         if (allowed.length === 0)
           return answer(new Problem('not-found', `There is no ${pathOf(request)}.`), request, reply)
         reply.header('allow', allowed.join(', '))
@@ -64,9 +70,9 @@ export default fp<ErrorsOptions>(
 
     function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
       log(problem, request)
-      app.fanfareRefused[problem.code]++
-      if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
-        reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
+      app[kRefused][problem.code]++
+      if (problem.isTemporary && opensStream(request)) {
+        reply[kSendEndedStream]({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
         return reply
       }
       // Fastify closes the connection after every refused body, even if the body was read
@@ -77,7 +83,7 @@ export default fp<ErrorsOptions>(
       if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after'))
         reply.header('retry-after', problem.retryAfter)
       if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
-      return sendProblem(problem, app.publicPath(request), request, reply)
+      return sendProblem(problem, app[kPublicPath](request), request, reply)
     }
   },
   {
@@ -102,6 +108,11 @@ export function sendProblem(
     .type('application/problem+json')
     .serializer((body: string) => body)
     .send(JSON.stringify(problem.toBody(base, request.id)))
+}
+
+function opensStream(request: FastifyRequest): boolean {
+  const { eventStream, opensStream } = request.routeOptions.config
+  return opensStream ? opensStream(request) : eventStream === true && wantsStream(request)
 }
 
 /** Whether the client prefers an event stream. */
@@ -132,11 +143,11 @@ export function toProblem(thrown: unknown): Problem {
 }
 
 /** Completes the detail of a 401 or 403: where the token was found, or where the hub looked for it. */
-function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
-  if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
+function withSearch(problem: Problem, { [kToken]: search }: FastifyRequest): Problem {
+  if (problem.code === 'missing-token' && search?.refusal) problem = search.refusal
   const isAboutToken = problem.status === 401 || (problem.status === 403 && problem.code !== 'producer-fenced')
-  if (!fanfareToken || !isAboutToken) return problem
-  return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, {
+  if (!search || !isAboutToken) return problem
+  return new Problem(problem.code, `${problem.message} ${search.words}`, problem.extensions, {
     cause: problem.cause,
   })
 }

@@ -18,6 +18,10 @@ import type { NativePaths } from '../server/native.js'
 import { SinkWatch } from '../server/sink-watch.js'
 import { END_GRACE, openSink, type StreamBody } from '../server/stream-sink.js'
 import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
+import { kHttp2Sessions } from './hub.js'
+
+export const kOpenStream = Symbol('fanfare.openStream')
+export const kSendEndedStream = Symbol('fanfare.sendEndedStream')
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -25,9 +29,9 @@ declare module 'fastify' {
      * Sends the head of an event stream at once, and returns the sink for its blocks; `undefined` if the peer has gone.
      * Do not use the reply afterwards.
      */
-    fanfareStream: (headers: Record<string, string>) => Sink | undefined
+    [kOpenStream]: (headers: Record<string, string>) => Sink | undefined
     /** Sends the head of an event stream and at most one block, and ends the stream. */
-    endedFanfareStream: (headers: Record<string, string>, block?: Chunk) => void
+    [kSendEndedStream]: (headers: Record<string, string>, block?: Chunk) => void
   }
 }
 
@@ -46,7 +50,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
     const open = new Set<Reachable>()
     if (process.platform === 'linux') searchVanished(app, open, heartbeat)
 
-    app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
+    app.decorateReply(kOpenStream, function (this: FastifyReply, headers: Record<string, string>) {
       this.hijack()
       const { raw } = this
       if (hasGone(this)) {
@@ -54,7 +58,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
         return undefined
       }
       if (raw instanceof Http2ServerResponse) {
-        app.fanfareHttp2Sessions?.addEventStream(raw.stream)
+        app[kHttp2Sessions]?.addEventStream(raw.stream)
         giveAnswerTurn(raw.stream)
       }
       const body = sendHead(this, headers, native)
@@ -66,7 +70,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
         open,
       })
     })
-    app.decorateReply('endedFanfareStream', sendEnded)
+    app.decorateReply(kSendEndedStream, sendEnded)
   },
   { name: 'fanfare-event-stream', fastify: '5.x', dependencies: ['fanfare-hub'] },
 )

@@ -5,6 +5,7 @@
  */
 import fp from 'fastify-plugin'
 import { canonicalAddress } from '../model/client-address.js'
+import { kPrepareEach } from './request-steps.js'
 
 /** `192.0.2.1:5678`, `[2001:db8::1]:5678` or `[2001:db8::1]`. An IPv6 address without brackets has no port. */
 const WITH_PORT =
@@ -14,7 +15,7 @@ const QUOTED = /^"(.*)"$/
 
 export default fp(
   async (app) => {
-    app.prepareEach(({ headers }) => {
+    app[kPrepareEach](({ headers }) => {
       const forwarded = headers['x-forwarded-for']
       if (typeof forwarded === 'string' && /[:"]/.test(forwarded))
         headers['x-forwarded-for'] = forwarded.split(',').map(addressIn).join(', ')

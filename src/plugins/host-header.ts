@@ -6,13 +6,14 @@ import type { IncomingMessage } from 'node:http'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
+import { kCheckEach } from './request-steps.js'
 
 /** A host and a port (RFC 9110, 7.2; RFC 3986, 3.2.2); both may be empty. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 
 export default fp(
   async (app) => {
-    app.checkEach((request, reply) => {
+    app[kCheckEach]((request, reply) => {
       const hosts = countHosts(request.raw)
       const isOne = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
       const { host = '' } = request.headers

@@ -17,20 +17,29 @@ import { version } from '../model/version.js'
 import { watchSessions, type Http2Sessions } from '../server/http2-sessions.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
+const kHub = Symbol('fanfare.hub')
+export const kTypedTopics = Symbol('fanfare.typedTopics')
+export const kRequestsAnswered = Symbol('fanfare.requestsAnswered')
+export const kHttp2Sessions = Symbol('fanfare.http2Sessions')
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The hub, for the code of this package. Applications use `hub`. */
-    fanfareHub: Hub
+    [kHub]: Hub
     /** The schemas of topics; `undefined`: no topic has a schema. */
-    fanfareTypedTopics: TypedTopics | undefined
+    [kTypedTopics]: TypedTopics | undefined
     /**
      * Resolves when the server has answered all requests, or after a time.
      * @param time in milliseconds
      */
-    fanfareRequestsAnswered: (time: number) => Promise<void>
+    [kRequestsAnswered]: (time: number) => Promise<void>
     /** The sessions of a server of HTTP/2; `undefined` for other servers. */
-    fanfareHttp2Sessions: Http2Sessions | undefined
+    [kHttp2Sessions]: Http2Sessions | undefined
   }
+}
+
+/** Returns the hub of an application, for the code of this package. Applications use `app.hub`. */
+export function hubOf(app: FastifyInstance): Hub {
+  return app[kHub]
 }
 
 /** Closes the idle connections of an HTTP/1 server. A server of HTTP/2 alone has no such method, and needs none. */
@@ -57,12 +66,12 @@ export default fp<Options>(
       ...(cluster && { cluster }),
       onError: (err, message) => app.log.error({ err }, message),
     })
-    app.decorate('fanfareHub', hub)
-    app.decorate('fanfareTypedTopics', typedTopics)
+    app.decorate(kHub, hub)
+    app.decorate(kTypedTopics, typedTopics)
     const connections = watchConnections(app, native.idleConnections)
     const sessions = watchSessions(app.server, () => hub.draining)
-    app.decorate('fanfareHttp2Sessions', sessions)
-    app.decorate('fanfareRequestsAnswered', async (time: number) => {
+    app.decorate(kHttp2Sessions, sessions)
+    app.decorate(kRequestsAnswered, async (time: number) => {
       const deadline = monotonicNow() + time
       const areAtWork = () => connections?.areRequestsAtWork() === true || sessions?.areRequestsAtWork() === true
       while (areAtWork() && monotonicNow() < deadline) await delay(CHECK_INTERVAL)

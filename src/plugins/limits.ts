@@ -9,14 +9,18 @@ import { Problem } from '../errors.js'
 import type { SharedAllowances } from '../hub/cluster/shared-allowances.js'
 import { networkOf } from '../model/client-address.js'
 import type { Settings } from '../settings.js'
+import { kPrincipal } from './auth.js'
+import { hubOf } from './hub.js'
+
+export const kLimitPublishing = Symbol('fanfare.limitPublishing')
 
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * `onRequest` hooks of routes that publish. They run after `authenticate` and before the body is read, and refuse
+     * `onRequest` hooks of routes that publish. They run after `kAuthenticate` and before the body is read, and refuse
      * with 429.
      */
-    limitPublishing: onRequestAsyncHookHandler[]
+    [kLimitPublishing]: onRequestAsyncHookHandler[]
   }
 }
 
@@ -26,7 +30,7 @@ const WINDOW = 1_000
 export default fp<Pick<Settings, 'publishRate'>>(
   async (app, { publishRate }) => {
     if (publishRate === 0) {
-      app.decorate('limitPublishing', [])
+      app.decorate(kLimitPublishing, [])
       return
     }
     // A separate instance, since an application that uses @fastify/rate-limit has its decorators and store already.
@@ -35,7 +39,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
       global: false,
       max: publishRate,
       timeWindow: WINDOW,
-      store: storeOf(app.fanfareHub.shareAllowances(publishRate)),
+      store: storeOf(hubOf(app).shareAllowances(publishRate)),
       keyGenerator: publisherOf,
       errorResponseBuilder: () =>
         new Problem(
@@ -43,14 +47,14 @@ export default fp<Pick<Settings, 'publishRate'>>(
           `The publisher has sent more than ${publishRate} publish requests within a second (FANFARE_PUBLISH_RATE). Publish many events in one request: POST /events.`,
         ),
     })
-    app.decorate('limitPublishing', [limiter.rateLimit()])
+    app.decorate(kLimitPublishing, [limiter.rateLimit()])
   },
   { name: 'fanfare-limits', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-auth'] },
 )
 
 /** Returns the key of the counter for a request: its subject, or its address if the token has no subject. */
-function publisherOf({ fanfarePrincipal, ip }: FastifyRequest): string {
-  const subject = fanfarePrincipal?.subject
+function publisherOf({ [kPrincipal]: principal, ip }: FastifyRequest): string {
+  const subject = principal?.subject
   return subject === undefined ? `address ${networkOf(ip)}` : `subject ${subject}`
 }
 

@@ -12,13 +12,17 @@ import type { MetricsFormat } from '../observe/exposition.js'
 import { countsOf } from '../observe/histogram.js'
 import { familyOf, isFamilies, mergeFamilies, withLabel, type Family, type Metric } from '../observe/metric.js'
 import type { Settings } from '../settings.js'
+import { hubOf } from './hub.js'
+
+export const kRefused = Symbol('fanfare.refused')
+export const kMetrics = Symbol('fanfare.metrics')
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** The number of refused requests by code. */
-    fanfareRefused: Refused
+    [kRefused]: Refused
     /** Returns the text of the metrics, with its content type. */
-    fanfareMetrics: ReadMetrics
+    [kMetrics]: ReadMetrics
   }
 }
 
@@ -104,18 +108,18 @@ interface Options extends Pick<Settings, 'log' | 'retainBytes'> {
 
 export default fp<Options>(
   async (app, { log, retainBytes, hasOwnLog, isServed, worker }) => {
-    if (!app.hasDecorator('fanfareRefused')) app.decorate('fanfareRefused', noRefusals())
+    if (!app.hasDecorator(kRefused)) app.decorate(kRefused, noRefusals())
     const readings = {
-      refused: app.fanfareRefused,
+      refused: app[kRefused],
       limit: hasOwnLog ? undefined : retainBytes || defaultRetainBytes(log),
     }
     // Not awaited: loading takes tens of milliseconds. Not at the first scrape: the process may have no free file
     // descriptor then.
     if (isServed) void loadExposition().then(({ readProcess }) => readProcess())
-    const readOwn = () => readProcessAndHub(app.fanfareHub, readings)
-    const readAll = worker ? gatherFrom(app.fanfareHub, worker, readings, readOwn) : readOwn
+    const readOwn = () => readProcessAndHub(hubOf(app), readings)
+    const readAll = worker ? gatherFrom(hubOf(app), worker, readings, readOwn) : readOwn
     let reading: Promise<Family[]> | undefined
-    app.decorate('fanfareMetrics', async (format: MetricsFormat) => {
+    app.decorate(kMetrics, async (format: MetricsFormat) => {
       reading ??= readAll().finally(() => (reading = undefined)) // concurrent scrapes share a collection
       const [families, { FORMATS, print }] = await Promise.all([reading, loadExposition()])
       return { type: FORMATS[format], text: await print(families, format) }

@@ -5,26 +5,31 @@ import { TOPIC_MAX_LENGTH } from '../model/topic.js'
 import { forwardedPrefix } from '../server/forwarded-prefix.js'
 import { pathOf } from '../server/logger.js'
 
+export const kMountPath = Symbol('fanfare.mountPath')
+export const kPublicPath = Symbol('fanfare.publicPath')
+export const kAllowedMethods = Symbol('fanfare.allowedMethods')
+export const kPathBelow = Symbol('fanfare.pathBelow')
+
 declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Returns the prefix of the hub's routes as the request spells it, without a slash at the end; an empty string
      * without a prefix.
      */
-    mountPath: (request: FastifyRequest) => string
+    [kMountPath]: (request: FastifyRequest) => string
     /**
-     * Returns the prefix of the hub's routes as the client knows it: `mountPath`, and the prefix that a proxy has
+     * Returns the prefix of the hub's routes as the client knows it: that of `kMountPath`, and the prefix that a proxy has
      * removed before it. Every path in an answer begins with it.
      */
-    publicPath: (request: FastifyRequest) => string
+    [kPublicPath]: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
-    allowedMethods: (request: FastifyRequest) => string[]
+    [kAllowedMethods]: (request: FastifyRequest) => string[]
     /**
      * Returns the part of a request's path below a path of the hub, as the request spells it, without the slash between
      * them.
      * @param path without wildcards and without a slash at the end
      */
-    pathBelow: (request: FastifyRequest, path: string) => string
+    [kPathBelow]: (request: FastifyRequest, path: string) => string
   }
 }
 
@@ -56,23 +61,23 @@ export default fp(
       routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
     })
 
-    app.decorate('mountPath', (request: FastifyRequest) => {
+    app.decorate(kMountPath, (request: FastifyRequest) => {
       const [path = prefix] = mount.exec(pathOf(request)) ?? []
       return path.replaceAll(/\/{2,}/g, '/')
     })
 
     app.decorate(
-      'publicPath',
-      (request: FastifyRequest) => `${forwardedPrefix(request) ?? ''}${app.mountPath(request)}`,
+      kPublicPath,
+      (request: FastifyRequest) => `${forwardedPrefix(request) ?? ''}${app[kMountPath](request)}`,
     )
 
-    app.decorate('allowedMethods', (request: FastifyRequest) => {
+    app.decorate(kAllowedMethods, (request: FastifyRequest) => {
       const path = pathOf(request)
       return [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()
     })
 
     const above = new Map<string, RegExp>()
-    app.decorate('pathBelow', (request: FastifyRequest, path: string) => {
+    app.decorate(kPathBelow, (request: FastifyRequest, path: string) => {
       let pattern = above.get(path)
       if (!pattern)
         above.set(path, (pattern = new RegExp(`^${patternOf(`${prefix}${path}/`, router)}`, flagsOf(router))))

@@ -5,10 +5,11 @@
  */
 import fp from 'fastify-plugin'
 import { NO_STORE } from '../server/no-store.js'
+import { kPrepareEach } from './request-steps.js'
 
 export default fp(
   async (app) => {
-    app.prepareEach((_request, reply) => void reply.header('cache-control', NO_STORE['cache-control']))
+    app[kPrepareEach]((_request, reply) => void reply.header('cache-control', NO_STORE['cache-control']))
   },
   { name: 'fanfare-no-store', fastify: '5.x', dependencies: ['fanfare-preparation'] },
 )

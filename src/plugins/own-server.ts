@@ -23,7 +23,7 @@ import { NO_STORE } from '../server/no-store.js'
 import { checkTrustProxy, type Settings, type TrustProxy } from '../settings.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import { sendProblem, toProblem } from './errors.js'
-import { noRefusals, type Refused } from './metrics.js'
+import { kRefused, noRefusals, type Refused } from './metrics.js'
 import { MAX_PARAM_LENGTH } from './mount.js'
 import { closeAfter, isBodyUnderWay } from './slow-requests.js'
 
@@ -67,7 +67,7 @@ export function createServer({
   const app = certificate
     ? createTlsServer(options, certificate, timeouts)
     : createPlainServer(options, settings, timeouts)
-  app.decorate('fanfareRefused', refused)
+  app.decorate(kRefused, refused)
   return app
 }
 

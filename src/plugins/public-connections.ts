@@ -64,11 +64,11 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
         limit,
         ({ info }) => subject === undefined || info.principal.subject === subject,
       )
-      return { connections: await mapInTurns(streams, (stream) => hub.describe(stream)), more }
+      return { connections: await mapInTurns(streams, (stream) => hub.streams.describe(stream)), more }
     },
     get(id) {
       const stream = hub.connections.get(requireString('The id of a stream', id))
-      return stream && hub.describe(stream)
+      return stream && hub.streams.describe(stream)
     },
     end(id) {
       const stream = hub.connections.get(requireString('The id of a stream', id))

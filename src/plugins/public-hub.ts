@@ -11,8 +11,10 @@ import type { LogStats } from '../log/log.js'
 import type { EventInput } from '../model/event.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
 import type { Settings } from '../settings.js'
+import { hubOf } from './hub.js'
 import { createPublicConnections, type FanfareConnections } from './public-connections.js'
 import { createPublicStreams, type FanfareStreams } from './public-streams.js'
+import { kTraces } from './traces.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -102,10 +104,9 @@ export default fp<Settings>(
   { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-traces'] },
 )
 
-function createPublicHub(
-  { fanfareHub: hub, fanfareTraces: traces, log }: FastifyInstance,
-  issueToken: IssueToken,
-): FanfareHub {
+function createPublicHub(app: FastifyInstance, issueToken: IssueToken): FanfareHub {
+  const { [kTraces]: traces, log } = app
+  const hub = hubOf(app)
   return {
     publish: (topic, event) => tracedPublish(hub, traces, topic, event),
     publishAll: (events) => tracedPublishAll(hub, traces, events),

@@ -10,6 +10,7 @@ import { nearest } from '../model/nearest.js'
 import type { Settings } from '../settings.js'
 import type { TSchema } from '../schemas/typebox.js'
 import { escape } from '../schemas/validation.js'
+import { kAuthenticate } from './auth.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -29,7 +30,7 @@ export default fp<Pick<Settings, 'queryToken'>>(
       const parameters = new Map(Object.entries(properties).map(([name, schema]) => [name, isRepeatable(schema)]))
       const documented = [...parameters.keys()]
       // the auth plugin reads these parameters, and has better messages about their faults
-      if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
+      if (hooksOf(route).includes(app[kAuthenticate])) parameters.set('ticket', true)
       if (queryToken) parameters.set('token', true)
       route.onRequest = [
         ...hooksOf(route),

@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { version } from '../model/version.js'
 import type { Settings } from '../settings.js'
+import { kTypedTopics } from './hub.js'
 import { routerOptionsOf } from './mount.js'
 import { addPageHeaders } from './page-headers.js'
+import { kRoutes } from './route-list.js'
 
 /** Registers the routes. Without fastify-plugin, the hooks apply to these routes only. */
 export default async function reference(
@@ -43,9 +45,9 @@ function isFolder({ originalUrl }: FastifyRequest): boolean {
 async function build(app: FastifyInstance, hasAnonymousTopics: boolean) {
   const { buildReference } = await import('../openapi/reference.js')
   const { document, page, style } = await buildReference({
-    routes: app.fanfareRoutes,
+    routes: app[kRoutes],
     version,
-    topics: app.fanfareTypedTopics?.schemas ?? [],
+    topics: app[kTypedTopics]?.schemas ?? [],
     hasAnonymousTopics,
   })
   return { json: JSON.stringify(document), page, style }

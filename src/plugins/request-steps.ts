@@ -8,23 +8,30 @@ import fp from 'fastify-plugin'
 /** A synchronous step. A step before the answer refuses the request by throwing a Problem. */
 export type Step = (request: FastifyRequest, reply: FastifyReply) => void
 
+export const kPrepareEach = Symbol('fanfare.prepareEach')
+export const kCheckEach = Symbol('fanfare.checkEach')
+export const kBeforeEachAnswer = Symbol('fanfare.beforeEachAnswer')
+export const kAfterEachAnswer = Symbol('fanfare.afterEachAnswer')
+
 declare module 'fastify' {
   interface FastifyInstance {
     /** Adds a step that runs before CORS. */
-    prepareEach: (step: Step) => void
+    [kPrepareEach]: (step: Step) => void
     /** Adds a step that runs after CORS, so that a page can read a refusal. */
-    checkEach: (step: Step) => void
+    [kCheckEach]: (step: Step) => void
     /** Adds a step before each answer is sent. */
-    beforeEachAnswer: (step: Step) => void
+    [kBeforeEachAnswer]: (step: Step) => void
     /** Adds a step after each answer, including answers that the client did not take. */
-    afterEachAnswer: (step: Step) => void
+    [kAfterEachAnswer]: (step: Step) => void
   }
 }
+
+type Phase = typeof kPrepareEach | typeof kCheckEach | typeof kBeforeEachAnswer | typeof kAfterEachAnswer
 
 /** Register this plugin before CORS. */
 export const preparation = fp(
   async (app) => {
-    app.addHook('onRequest', steps(app, 'prepareEach'))
+    app.addHook('onRequest', steps(app, kPrepareEach))
   },
   { name: 'fanfare-preparation', fastify: '5.x' },
 )
@@ -32,10 +39,10 @@ export const preparation = fp(
 /** Register this plugin after CORS. */
 export const checks = fp(
   async (app) => {
-    app.addHook('onRequest', steps(app, 'checkEach'))
-    const before = steps(app, 'beforeEachAnswer')
+    app.addHook('onRequest', steps(app, kCheckEach))
+    const before = steps(app, kBeforeEachAnswer)
     app.addHook('onSend', (request, reply, payload, done) => before(request, reply, () => done(null, payload)))
-    app.addHook('onResponse', steps(app, 'afterEachAnswer'))
+    app.addHook('onResponse', steps(app, kAfterEachAnswer))
   },
   { name: 'fanfare-checks', fastify: '5.x' },
 )
@@ -44,9 +51,9 @@ export const checks = fp(
  * Decorates the application with a function that adds steps. Returns a hook that runs the steps in the order of their
  * addition.
  */
-function steps(app: FastifyInstance, name: 'prepareEach' | 'checkEach' | 'beforeEachAnswer' | 'afterEachAnswer') {
+function steps(app: FastifyInstance, phase: Phase) {
   const added: Step[] = []
-  app.decorate(name, (step: Step) => void added.push(step))
+  app.decorate(phase, (step: Step) => void added.push(step))
   return (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
     for (const step of added) step(request, reply)
     done()

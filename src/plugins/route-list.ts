@@ -2,11 +2,14 @@
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Route, RouteSchema } from '../openapi/route.js'
+import { kAuthenticate } from './auth.js'
+
+export const kRoutes = Symbol('fanfare.routes')
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** The routes of the hub that are registered after this plugin, without `HEAD` and `OPTIONS`. */
-    fanfareRoutes: readonly Route[]
+    [kRoutes]: readonly Route[]
   }
 }
 
@@ -16,7 +19,7 @@ export default fp(
   async (app) => {
     const routes: Route[] = []
     const prefix = app.prefix.replace(/\/$/, '')
-    app.decorate('fanfareRoutes', routes)
+    app.decorate(kRoutes, routes)
     app.addHook('onRoute', (route) => {
       const { url, config, schema = {} } = route
       for (const method of [route.method].flat().filter((name) => METHODS.includes(name))) {
@@ -24,7 +27,7 @@ export default fp(
           method,
           path: url.slice(prefix.length) || '/',
           schema: schema as RouteSchema,
-          isAuthenticated: hooksOf(route).includes(app.authenticate),
+          isAuthenticated: hooksOf(route).includes(app[kAuthenticate]),
           isStream: config?.eventStream === true,
           publishes: config?.publishes,
           get anyQuery() {

@@ -8,6 +8,7 @@ import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { kBeforeEachAnswer } from './request-steps.js'
 
 /**
  * The maximum number of bytes to read and drop. It is the size of the largest batch, since some clients read no answer
@@ -30,7 +31,7 @@ export default fp<{ bodyTimeout: number }>(
       })
     })
 
-    app.beforeEachAnswer(({ raw }, reply) => {
+    app[kBeforeEachAnswer](({ raw }, reply) => {
       if (reply.raw instanceof Http2ServerResponse && hasBody(raw) && !raw.complete)
         closeStreamAfter(reply.raw.stream, bodyTimeout)
     })

@@ -4,9 +4,11 @@ import { version } from '../model/version.js'
 import { Traces } from '../observe/traces.js'
 import { toProblem } from './errors.js'
 
+export const kTraces = Symbol('fanfare.traces')
+
 declare module 'fastify' {
   interface FastifyInstance {
-    fanfareTraces: Traces
+    [kTraces]: Traces
   }
 }
 
@@ -17,7 +19,7 @@ export default fp(
       return { code, message, isFault: status >= 500 }
     })
     await traces.prepare()
-    app.decorate('fanfareTraces', traces)
+    app.decorate(kTraces, traces)
   },
   { name: 'fanfare-traces', fastify: '5.x' },
 )

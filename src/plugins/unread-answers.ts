@@ -11,6 +11,7 @@ import { AnswerPieces } from '../server/answer-pieces.js'
 import { queueSizeOf } from '../server/direct-writer.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
+import { kAfterEachAnswer, kBeforeEachAnswer } from './request-steps.js'
 
 /** How many checks are made within the timeout, and the limits of the interval between them in milliseconds. */
 const CHECKS = 4
@@ -32,10 +33,12 @@ interface Watched {
 
 type Answer = ServerResponse | Http2ServerResponse
 
+const kAnswerSlot = Symbol('fanfare.answerSlot')
+
 declare module 'fastify' {
   interface FastifyReply {
     /** The slot of the answer in the list of pending answers. */
-    answerSlot: number
+    [kAnswerSlot]: number
   }
 }
 
@@ -72,9 +75,9 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
     const pending = new PendingAnswers()
     let watched = new Map<Answer, Watched>()
 
-    app.decorateReply('answerSlot', -1)
-    app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = pending.add(reply.raw)))
-    app.afterEachAnswer((_request, { raw, answerSlot }) => pending.delete(raw, answerSlot))
+    app.decorateReply(kAnswerSlot, -1)
+    app[kBeforeEachAnswer]((_request, reply) => void (reply[kAnswerSlot] = pending.add(reply.raw)))
+    app[kAfterEachAnswer]((_request, { raw, [kAnswerSlot]: slot }) => pending.delete(raw, slot))
     app.addHook('onSend', (_request, reply, payload, done) => done(null, inPieces(reply, payload)))
     const timer = setInterval(
       () => check(performance.now()),

@@ -24,8 +24,10 @@ import {
 import { PAGE_SIZE } from '../schemas/parameters.js'
 import { MAX_PATTERNS } from '../schemas/stream.js'
 import type { Static } from '../schemas/typebox.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { kToken } from '../plugins/found-token.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
+import { hubOf } from '../plugins/hub.js'
 import { readCount } from './request/counts.js'
 import { requireOwnTopics } from './subscribe.js'
 import { streamOperation } from './request/stream-operation.js'
@@ -35,8 +37,8 @@ import { tokenRequired } from './request/token-required.js'
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
-  const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, tokenRequired('see or change a stream')]
+  const hub = hubOf(app)
+  const onRequest = [app[kAuthenticate], tokenRequired('see or change a stream')]
   const { describe, change, renew, end } = operationsOf(app)
 
   app.get(
@@ -64,7 +66,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/connections/:id/token',
     { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
-    async (request) => renew(requirePrincipal(request), request.params.id, request.fanfareToken!.source),
+    async (request) => renew(requirePrincipal(request), request.params.id, request[kToken]!.source),
   )
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
@@ -92,10 +94,10 @@ const isRenewed = shapeOf<Static<typeof RenewedToken>>({ topics: isTopics, expir
 
 /** Defines the operations on one stream. */
 function operationsOf(app: FastifyInstance) {
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
   return {
     describe: streamOperation(app, 'describe-stream', { input: isMissing, result: isStreamInfo }, (stream) =>
-      hub.describe(stream),
+      hub.streams.describe(stream),
     ),
     change: streamOperation(app, 'change-stream', { input: isChange, result: isHeld }, (stream, asking, input) =>
       changeTopics(hub, stream, asking, input),
@@ -125,14 +127,21 @@ async function readPage(
   if (topic !== undefined) requirePattern(topic)
   if (order === 'lag' && after !== undefined)
     throw new Problem('invalid-request', 'A list by lag has no next page: leave out after, or order=lag.')
-  const page = await hub.listConnections({ after: after ?? '', limit: count, topic, subject, search, order })
+  const page = await hub.neighbours.connections.list({
+    after: after ?? '',
+    limit: count,
+    topic,
+    subject,
+    search,
+    order,
+  })
   return { ...page, cursor: order === 'lag' ? null : (page.connections.at(-1)?.id ?? null) }
 }
 
 /** Ends all streams of a subject and returns their number. Only admins may do so. */
 async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
   authorizeAdmin(principal, 'end the streams of a subject')
-  return { closed: await hub.endSubject(subject) }
+  return { closed: await hub.neighbours.connections.endSubject(subject) }
 }
 
 /** Returns a change that does not add too many topics. */
@@ -171,7 +180,7 @@ function changeTopics(
   const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
   if (wanted && stream.pendingReplays >= MAX_REPLAYS)
     throw new Problem('rate-limited', `The subscriber has not read ${MAX_REPLAYS} earlier replays of this stream yet.`)
-  hub.move(stream, selection.of(topics), wanted)
+  hub.streams.move(stream, selection.of(topics), wanted)
   return { topics: [...stream.feed.selection.patterns] }
 }
 
@@ -197,7 +206,7 @@ function renewToken(
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
   const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
-  hub.renew(stream, principal, isNarrower ? selection.of(granted, presence) : undefined)
+  hub.streams.renew(stream, principal, isNarrower ? selection.of(granted, presence) : undefined)
   return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
 }
 

@@ -6,8 +6,9 @@ import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
 import type { Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
+import { hubOf } from '../plugins/hub.js'
 import {
   Acknowledgement,
   CURSOR_NAME_SYNTAX,
@@ -20,8 +21,8 @@ import { tokenRequired } from './request/token-required.js'
 const CURSOR_NAME = new RegExp(CURSOR_NAME_SYNTAX)
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
-  const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, tokenRequired('use named cursors')]
+  const hub = hubOf(app)
+  const onRequest = [app[kAuthenticate], tokenRequired('use named cursors')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
     cursors: (await hub.cursors.list(requireSubject(requirePrincipal(request)))).map(print),
@@ -45,7 +46,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      await hub.caughtUp(request.body.id)
+      await hub.streams.caughtUp(request.body.id)
       requirePrincipal(request) // the token may have ended meanwhile
       return print(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },

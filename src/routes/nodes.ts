@@ -3,7 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorizeAdmin } from '../auth/principal.js'
 import type { KnownNode } from '../hub/cluster/node-reports.js'
 import { rfc3339 } from '../hub/stream-info.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
 import { Nodes, type Node } from '../schemas/node.js'
 import { tokenRequired } from './request/token-required.js'
 
@@ -11,14 +12,14 @@ import { tokenRequired } from './request/token-required.js'
 const LIST = 'list the processes of the hub'
 
 const nodes: FastifyPluginAsyncTypebox = async (app) => {
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
 
   app.get(
     '/nodes',
-    { onRequest: [app.authenticate, tokenRequired(LIST)], schema: { response: { 200: Nodes } } },
+    { onRequest: [app[kAuthenticate], tokenRequired(LIST)], schema: { response: { 200: Nodes } } },
     async (request) => {
       authorizeAdmin(requirePrincipal(request), LIST)
-      const known = await hub.nodes(true)
+      const known = await hub.neighbours.reports.all(true)
       const leader = hub.messenger.leader()
       const { epoch } = hub
       // the heads of another epoch belong to a log that has been replaced

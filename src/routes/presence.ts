@@ -3,7 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { requireTopic } from '../model/topic.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
 import { TopicParams } from '../schemas/common.js'
 import { Presence } from '../schemas/presence.js'
 import type { Static } from '../schemas/typebox.js'
@@ -11,12 +12,12 @@ import type { Static } from '../schemas/typebox.js'
 const presence: FastifyPluginAsyncTypebox = async (app) => {
   app.get<{ Params: Static<typeof TopicParams>; Reply: Buffer }>(
     '/topics/:topic/presence',
-    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } },
+    { onRequest: app[kAuthenticate], schema: { params: TopicParams, response: { 200: Presence } } },
     async (request, reply) => {
       const { topic } = request.params
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
-      const present = await app.fanfareHub.present(topic)
+      const present = await hubOf(app).present(topic)
       authorize(requirePrincipal(request), 'presence', [topic]) // the grant may have ended meanwhile
       // Encode in several turns of the event loop: a topic may have as many subjects as the hub has streams.
       const subjects = await mapInTurns(present, ({ since, info, ...subject }) =>

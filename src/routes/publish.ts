@@ -9,8 +9,11 @@ import type { CheckedEvent } from '../model/event.js'
 import { requireTopic, type EventTopic } from '../model/topic.js'
 import type { TraceContext } from '../model/trace-context.js'
 import { countOf, describeReceipt, sendTo } from '../observe/span-attributes.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
+import { hubOf } from '../plugins/hub.js'
+import { kLimitPublishing } from '../plugins/limits.js'
+import { kTraces } from '../plugins/traces.js'
 import { TopicParams } from '../schemas/common.js'
 import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
 import type { Static } from '../schemas/typebox.js'
@@ -33,7 +36,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
   app.post(
     '/topics/:topic/events',
     {
-      onRequest: [app.authenticate, refuseOtherTopics, ...app.limitPublishing],
+      onRequest: [app[kAuthenticate], refuseOtherTopics, ...app[kLimitPublishing]],
       config: { publishes: 'event' },
       bodyLimit: sentLimit(maxEventSize),
       validatorCompiler: compileExceptBody,
@@ -54,7 +57,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
   app.post(
     '/events',
     {
-      onRequest: [app.authenticate, refuseWithoutGrant, refuseKey, ...app.limitPublishing],
+      onRequest: [app[kAuthenticate], refuseWithoutGrant, refuseKey, ...app[kLimitPublishing]],
       config: { publishes: 'events' },
       bodyLimit: maxEventSize * BATCH_BODY,
       validatorCompiler: compileExceptBody,
@@ -71,24 +74,27 @@ export default publish
 
 /** Publishes one event. A function that is not async: an `await` more would cost a publish. */
 function publishOne(
-  { fanfareHub: hub, fanfareTraces: traces }: FastifyInstance,
+  app: FastifyInstance,
   request: FastifyRequest,
   topic: string,
   type: string | undefined,
-): ReturnType<Hub['publishOne']> {
-  const trace = traces.begin('publish', request.headers, () => sendTo(topic))
-  const publish = () => hub.publishOne(checkBody(hub, request, type, trace?.context))
+): ReturnType<Hub['publisher']['publishOne']> {
+  const hub = hubOf(app)
+  const trace = app[kTraces].begin('publish', request.headers, () => sendTo(topic))
+  const publish = () => hub.publisher.publishOne(checkBody(hub, request, type, trace?.context))
   return trace ? trace.run(publish, describeReceipt) : publish()
 }
 
 /** Publishes a batch, or the lines of an upload as they arrive. */
 async function publishMany(
-  { fanfareHub: hub, fanfareTraces: traces }: FastifyInstance,
+  app: FastifyInstance,
   request: FastifyRequest,
   reply: FastifyReply,
   limits: UploadLimits,
 ): Promise<StreamReceipt | BatchReceipt> {
   const { body, headers } = request
+  const { [kTraces]: traces } = app
+  const hub = hubOf(app)
   const publisher = () => requirePrincipal(request)
   if (body instanceof Readable) {
     const trace = traces.begin('publish upload', headers, sendTo)
@@ -105,7 +111,7 @@ async function publishMany(
     const incoming = new IncomingEvents(hub, publisher, limits.maxEventSize, 'event', trace?.context)
     const events = await readBatch(body, incoming)
     publisher() // the token may have expired while the events were read
-    return hub.publishChecked(events)
+    return hub.publisher.publishChecked(events)
   }
   const receipts = await (trace ? trace.run(publishAll, ({ length }) => countOf(length)) : publishAll())
   reply.code(201)
@@ -154,7 +160,7 @@ function checkBody(
   let refusal: unknown
   if (isWithoutTopic(event)) {
     try {
-      return hub.check(topic, withKey(event, request), trace)
+      return hub.publisher.check(topic, withKey(event, request), trace)
     } catch (err) {
       refusal = err
     }

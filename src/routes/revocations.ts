@@ -5,7 +5,7 @@ import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, kRevocations, requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { parameter, values } from '../schemas/parameters.js'
@@ -16,8 +16,8 @@ import { tokenRequired } from './request/token-required.js'
 const REVOKE = 'revoke tokens or list revocations'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
-  const known = app.revocations
-  const hooks = { onRequest: [app.authenticate, tokenRequired(REVOKE)], preHandler: requireAdmin }
+  const known = app[kRevocations]
+  const hooks = { onRequest: [app[kAuthenticate], tokenRequired(REVOKE)], preHandler: requireAdmin }
 
   app.post(
     '/revocations',

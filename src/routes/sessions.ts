@@ -6,7 +6,8 @@ import { OriginList } from '../model/origin-list.js'
 import { clearSession, readSession, writeSession, type CookieScope } from '../auth/session-cookie.js'
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
-import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { kPublicPath } from '../plugins/mount.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const listed = new OriginList(corsOrigins)
@@ -15,10 +16,10 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
-    return { path: app.publicPath(request) || '/', secure, crossSite: secure && hasForeignPages }
+    return { path: app[kPublicPath](request) || '/', secure, crossSite: secure && hasForeignPages }
   }
 
-  app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {
+  app.post('/sessions', { onRequest: app[kAuthenticate] }, async (request, reply) => {
     const { source, token } = requireTokenSearch(request)
     if (source !== 'header')
       throw new Problem('missing-token', 'To start a session, send the token in the header "Authorization: Bearer …".')

@@ -5,7 +5,8 @@ import { Problem } from '../errors.js'
 import type { HubHistory } from '../hub/cluster/all-history.js'
 import { PERIOD, PERIODS, type Figure } from '../hub/stats-history.js'
 import { parseDuration } from '../model/units.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
 import { StatsHistory, StatsQuery } from '../schemas/stats.js'
 import { tokenRequired } from './request/token-required.js'
 
@@ -17,12 +18,12 @@ const stats: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/stats',
     {
-      onRequest: [app.authenticate, tokenRequired(READ)],
+      onRequest: [app[kAuthenticate], tokenRequired(READ)],
       schema: { querystring: StatsQuery, response: { 200: StatsHistory } },
     },
     async (request) => {
       authorizeAdmin(requirePrincipal(request), READ)
-      return inColumns(await app.fanfareHub.statsHistory(readRange(request.query.range)))
+      return inColumns(await hubOf(app).neighbours.history.read(readRange(request.query.range)))
     },
   )
 }

@@ -6,16 +6,17 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
 import { Health, Status } from '../schemas/status.js'
 import { version } from '../model/version.js'
+import { hubOf } from '../plugins/hub.js'
 
 const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
 
   app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => {
-    const nodes = await app.fanfareHub.nodes(false)
+    const nodes = await hubOf(app).neighbours.reports.all(false)
     return {
       status: 'ok' as const,
       clients: nodes.reduce((sum, { report }) => sum + (report?.connections ?? 0), 0),
-      topics: app.fanfareHub.stats().topics,
+      topics: hubOf(app).stats().topics,
       uptime: Math.round(performance.now() - started) / 1_000,
       version,
       ...(nodes.length > 1 && { nodes: nodes.length }),
@@ -27,13 +28,13 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
   }))
 
   app.get('/health/ready', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => {
-    if (app.fanfareHub.draining) throw new Problem('draining', 'The hub is stopping.')
-    if (app.fanfareHub.failure)
+    if (hubOf(app).draining) throw new Problem('draining', 'The hub is stopping.')
+    if (hubOf(app).failure)
       throw new Problem(
         'log-unavailable',
         'The log cannot store events at the moment. The reason is in the log lines of the hub.',
         {},
-        { cause: app.fanfareHub.failure },
+        { cause: hubOf(app).failure },
       )
     return { status: 'ok' as const }
   })

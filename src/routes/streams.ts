@@ -4,10 +4,12 @@
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { topicOfPath } from '../model/stream-path.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
+import { kLimitPublishing } from '../plugins/limits.js'
 import { StreamParams, StreamQuery } from '../schemas/finite.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
-import { addCommonHeaders, refusalHeaders } from './streams/answer-headers.js'
+import { addCommonHeaders, refusalHeaders, SECURITY } from './streams/answer-headers.js'
 import { answerAppend } from './streams/append.js'
 import { takeBodies } from './streams/body.js'
 import { answerCancel, requireCanceller } from './streams/cancel.js'
@@ -16,21 +18,25 @@ import { answerCreation } from './streams/create.js'
 import { answerRead, answerWithState } from './streams/read.js'
 import { SharedPages } from './streams/shared-pages.js'
 import { SharedWaits } from './streams/shared-waits.js'
+import { TailFeeds } from './streams/tail-feeds.js'
 
 const PATH = `${STREAMS}/*`
 
 const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
+  const pages = new SharedPages(finite)
   const context: StreamsContext = {
-    hub: app.fanfareHub,
+    hub: hubOf(app),
     finite,
-    pages: new SharedPages(finite),
+    pages,
     waits: new SharedWaits(finite),
+    tails: new TailFeeds(finite, pages, settings.heartbeat),
     settings,
   }
   app.addHook('onSend', addCommonHeaders)
   app.setErrorHandler((err, request, reply) => {
-    reply.headers(refusalHeaders(err, request))
+    // the answer to an EventSource leaves without the hook above
+    reply.headers({ ...SECURITY, ...refusalHeaders(err, request) })
     throw err // the hub's own error handler answers
   })
   takeBodies(app, settings)
@@ -43,8 +49,8 @@ export default streams
 function addReads(app: FastifyInstance, context: StreamsContext): void {
   const isReader = (request: FastifyRequest) => requireGrant(request, 'subscribe', topicOf(app, request))
   const route = {
-    onRequest: [app.authenticate, check(isReader)],
-    config: { anyQuery: true, takesTicket: isEventStream },
+    onRequest: [app[kAuthenticate], check(isReader)],
+    config: { anyQuery: true, takesTicket: isEventStream, opensStream: isEventSource },
     schema: { params: StreamParams, querystring: StreamQuery },
   }
   app.get(PATH, route, (request, reply) =>
@@ -56,7 +62,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
   const isPublisher = (request: FastifyRequest) => requireGrant(request, 'publish', topicOf(app, request))
   const config = { anyQuery: true, publishes: 'bytes' as const }
   const schema = { params: StreamParams }
-  const limited = { onRequest: [app.authenticate, check(isPublisher), ...app.limitPublishing], config, schema }
+  const limited = { onRequest: [app[kAuthenticate], check(isPublisher), ...app[kLimitPublishing]], config, schema }
 
   app.put(PATH, limited, (request, reply) => answerCreation(app, context, topicOf(app, request), request, reply))
 
@@ -66,7 +72,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     if (cancelled === undefined) isPublisher(request)
     else await requireCanceller(context, topicOfPath(cancelled), request)
   }
-  const onRequest = [app.authenticate, requireWriter, ...app.limitPublishing]
+  const onRequest = [app[kAuthenticate], requireWriter, ...app[kLimitPublishing]]
   app.post(PATH, { ...limited, onRequest }, (request, reply) => {
     const cancelled = cancelledPath(app, request)
     return cancelled === undefined
@@ -74,7 +80,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
       : answerCancel(context, topicOfPath(cancelled), request, reply)
   })
 
-  app.delete(PATH, { onRequest: [app.authenticate, check(isPublisher)], config, schema }, async (request, reply) => {
+  app.delete(PATH, { onRequest: [app[kAuthenticate], check(isPublisher)], config, schema }, async (request, reply) => {
     const topic = topicOf(app, request)
     await requireState(context, topic)
     requireGrant(request, 'publish', topic)
@@ -94,4 +100,12 @@ function check(require: (request: FastifyRequest) => void) {
 
 function isEventStream({ query }: FastifyRequest): boolean {
   return (query as StreamQuery).live === 'sse'
+}
+
+/**
+ * Whether an EventSource sends a request: any status but 200 would stop it for good. A client of the protocol accepts
+ * anything, and tries again after the 503 or 429 that the protocol asks for.
+ */
+function isEventSource(request: FastifyRequest): boolean {
+  return request.method === 'GET' && isEventStream(request) && /text\/event-stream/i.test(request.headers.accept ?? '')
 }

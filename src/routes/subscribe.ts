@@ -17,7 +17,10 @@ import { Selection } from '../model/selection.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
 import { receiveFrom } from '../observe/span-attributes.js'
 import type { Traces } from '../observe/traces.js'
-import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { kOpenStream, kSendEndedStream } from '../plugins/event-stream.js'
+import { hubOf } from '../plugins/hub.js'
+import { kTraces } from '../plugins/traces.js'
 import { listOf, PatternParams } from '../schemas/common.js'
 import { EventsQuery, MAX_PATTERNS, MAX_TYPES, TopicQuery } from '../schemas/stream.js'
 import { preferredType, varyByAccept } from '../server/negotiation.js'
@@ -52,9 +55,10 @@ interface Context {
 }
 
 const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, clockTolerance, ...limits }) => {
-  const { fanfareHub: hub, fanfareTraces: traces } = app
+  const { [kTraces]: traces } = app
+  const hub = hubOf(app)
   const context: Context = { hub, traces, listed: new OriginList(corsOrigins), clockTolerance, limits }
-  const route = { onRequest: app.authenticate, config: { eventStream: true } }
+  const route = { onRequest: app[kAuthenticate], config: { eventStream: true } }
 
   app.get(
     '/topics/:topic/events',
@@ -124,7 +128,7 @@ async function answerWithStream(
   const wanted = readStart(request, query, clockTolerance)
   const identity = { address: request.ip, principal: requirePrincipal(request) }
   const [start, elsewhere] = await Promise.all([
-    hub.locate(selection, wanted, cursor),
+    hub.streams.locate(selection, wanted, cursor),
     countElsewhere(hub, limits, identity),
   ])
   let principal = admit(context, request, elsewhere)
@@ -163,16 +167,19 @@ function openStream(
 ): FastifyReply {
   const { selection, start } = subscription
   const id = hub.drawConnectionId()
-  const resumeId = hub.resumeId(start)
+  const resumeId = hub.streams.resumeId(start)
   const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
   if (request.method === 'HEAD' || hasExpired(principal)) {
     // The clock tolerance accepts a token for a request after its `exp`, but a stream ends at `exp`.
-    reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
+    reply[kSendEndedStream](
+      head,
+      request.method === 'HEAD' ? undefined : hub.streams.expiredStream({ id, selection, start }),
+    )
     return reply
   }
-  const sink = reply.fanfareStream(head)
+  const sink = reply[kOpenStream](head)
   if (!sink) return reply // the peer has gone
-  hub.subscribe({ ...subscription, info: { id, address: request.ip, principal, observes }, sink })
+  hub.streams.subscribe({ ...subscription, info: { id, address: request.ip, principal, observes }, sink })
   return reply
 }
 

@@ -1,13 +1,13 @@
 /** The route that exchanges a token for a ticket, which may be sent in a URL. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
-import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { kAuthenticate, kTickets, requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { TicketReceipt } from '../schemas/access.js'
 
 const tickets: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/tickets',
-    { onRequest: app.authenticate, schema: { response: { 201: TicketReceipt } } },
+    { onRequest: app[kAuthenticate], schema: { response: { 201: TicketReceipt } } },
     async (request, reply) => {
       const { source } = requireTokenSearch(request)
       if (source !== 'header' && source !== 'cookie' && source !== 'application')
@@ -15,7 +15,7 @@ const tickets: FastifyPluginAsyncTypebox = async (app) => {
           'missing-token',
           'To get a ticket, send a token in the header "Authorization: Bearer …" or in the cookie.',
         )
-      const { ticket, expiresAt } = await app.tickets.issue(requirePrincipal(request))
+      const { ticket, expiresAt } = await app[kTickets].issue(requirePrincipal(request))
       reply.code(201)
       return { ticket, expiresAt: new Date(expiresAt).toISOString() }
     },

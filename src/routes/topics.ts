@@ -9,7 +9,8 @@ import type { Hub } from '../hub/hub.js'
 import { TopicIndex } from '../hub/topic-index.js'
 import { pathOfTopic } from '../model/stream-path.js'
 import { matches, requirePattern, requireTopicName } from '../model/topic.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
+import { hubOf } from '../plugins/hub.js'
 import { TopicParams } from '../schemas/common.js'
 import type { FiniteInfo } from '../schemas/finite.js'
 import { PAGE_SIZE } from '../schemas/parameters.js'
@@ -19,7 +20,7 @@ import { readCount } from './request/counts.js'
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/topics',
-    { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } },
+    { onRequest: app[kAuthenticate], schema: { querystring: TopicsQuery, response: { 200: Topics } } },
     async (request) => {
       const principal = requirePrincipal(request)
       const { prefix, search, activity, after, limit } = request.query
@@ -27,26 +28,26 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       const isFound = search === undefined ? undefined : finderOf(search)
       const isVisible = visibleTo(principal)
       const accepts = isFound ? (topic: string) => isFound(topic) && isVisible(topic) : isVisible
-      const hub = app.fanfareHub
-      const page = await (activity === 'true' ? hub.activeTopics(options, accepts) : hub.topics(options, accepts))
+      const { topics } = hubOf(app)
+      const page = await (activity === 'true' ? topics.listActive(options, accepts) : topics.list(options, accepts))
       return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
     },
   )
 
   app.get(
     '/topics/:topic',
-    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicDetails } } },
-    (request) => readTopic(app.fanfareHub, request, request.params.topic),
+    { onRequest: app[kAuthenticate], schema: { params: TopicParams, response: { 200: TopicDetails } } },
+    (request) => readTopic(hubOf(app), request, request.params.topic),
   )
 
   app.delete(
     '/topics/:topic/events',
-    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } },
+    { onRequest: app[kAuthenticate], schema: { params: TopicParams, response: { 200: Purged } } },
     async (request) => {
       const principal = requirePrincipal(request)
       const { topic } = request.params
       authorizeAdmin(principal, 'purge a topic')
-      const purged = await app.fanfareHub.purge(topic)
+      const purged = await hubOf(app).purge(topic)
       request.log.info({ topic, purged, subject: principal.subject }, 'topic purged')
       return { purged }
     },

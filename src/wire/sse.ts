@@ -72,6 +72,14 @@ export class Encoder {
   }
 
   /**
+   * Encodes the end of a finite topic that lies before the subscriber's cursor.
+   * @param id that cursor, so that a reconnect behind the block repeats nothing; `undefined`: no `id:` line
+   */
+  end(event: StoredEvent, wire: Wire, id: string | undefined): Chunk {
+    return Chunk.join([Chunk.of(idLine(id)), this.events([event], wire, false)])
+  }
+
+  /**
    * Adds an event of the log to a batch.
    * @returns `false` if the event does not fit
    */

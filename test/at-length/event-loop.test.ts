@@ -96,7 +96,7 @@ class Player {
   async measure<Result>(play: () => Promise<Result>): Promise<{ turns: Measured; result: Result }> {
     await this.#say('begin')
     const result = await play()
-    await delay(30)
+    await delay(30) // what the play has left, such as garbage, counts too
     return { turns: JSON.parse(await this.#say('end')) as Measured, result }
   }
 
@@ -216,7 +216,7 @@ const batch = (count: number, event: (n: number) => object) => ({
 })
 
 const routes: Record<string, Play> = {
-  'no request': () => delay(300, undefined),
+  'no request': () => delay(300, undefined), // the turns of a hub at rest, for comparison
 
   'GET /topics/{topic}/events': (player) => player.stream('/topics/hot.1/events'),
   'GET /topics/{topic}/events?replay=1000': (player) => player.stream('/topics/hot.1/events?replay=1000', LIVE),

@@ -114,7 +114,7 @@ async function loseQuorum(story: Story, { hubs, servers, faults, numbers }: Hous
       if (time > TIMEOUT + SLACK) story.breaks(`${hub.name} answers after ${Math.round(time)} ms without a quorum`)
     }),
   )
-  await delay(OUTAGE)
+  await delay(OUTAGE) // events wait for as long as an outage lasts
   story.fault('the quorum comes back')
   await Promise.all(lost.map(async (server) => (isFrozen ? server.thaw() : server.start())))
   for (const hub of hubs)

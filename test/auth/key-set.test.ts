@@ -164,7 +164,7 @@ await t.test('an outage of the key server does not lock out tokens of known keys
   const key = await keys.find({ alg: 'ES256', kid: 'k1' })
   for (const answer of [undefined, 'not JSON', '{}', '{"keys":7}', '[]', 'null']) {
     server.keys = answer
-    await delay(2)
+    await delay(2) // the keys are too old now (maxAge)
     t.equal(await keys.find({ alg: 'ES256', kid: 'k1' }), key, String(answer))
     await t.rejects(keys.find({ alg: 'ES256', kid: 'k2' }), { code: 'keys-unavailable', status: 503 }, String(answer))
   }
@@ -184,7 +184,7 @@ await t.test('a token of a known key does not wait for a fetch', async (t) => {
   const key = await keys.find({ alg: 'ES256', kid: 'k1' })
   let release = (): void => undefined
   server.hold = new Promise((resolve) => (release = resolve))
-  await delay(2)
+  await delay(2) // the keys are too old now (maxAge)
   t.equal(await keys.find({ alg: 'ES256', kid: 'k1' }), key)
   await poll(
     async () => (server.fetches === 2 ? true : undefined),

@@ -111,7 +111,7 @@ await t.test('a revocation ends by itself, and its record is deleted', async (t)
   const revocations = await open(store)
   const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30)
   const other = await revocations.add({ jti: 'j1' }, soon())
-  await delay(40)
+  await delay(40) // the time at which the revocation ends has passed
   t.notOk(revocations.includes(principalWith({ subject: 'u1' })))
   t.equal(await revocations.delete(id), false)
   t.strictSame(revocations.list(), [other])

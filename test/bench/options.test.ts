@@ -1,5 +1,6 @@
 import t from 'tap'
 import { optionsFor, readOptions, refusalOf, UsageError } from '../../bench/options.js'
+import { durableStreamsVersion } from '../../bench/durable-streams-package.js'
 import { scenarios } from '../../bench/scenarios/index.js'
 
 /** Returns why a scenario refuses the arguments; `undefined`: it runs. */
@@ -29,6 +30,32 @@ await t.test('combinations that measure nothing are refused with a sentence', (t
   t.match(refusal('idle', '--subscribers', '9'), /--subscribers is for many, and not for idle\./)
   t.equal(refusal('many', '--subscribers', '9'), undefined)
   t.match(refusal('publish', '--publish-rate', '9'), /--publish-rate is for many-topics, and not for publish\./)
+  t.match(
+    refusal('publish', '--durable-streams', 'x'),
+    /--durable-streams is for stream-appends, and not for publish\./,
+  )
+  t.equal(refusal('stream-appends', '--durable-streams', 'x'), undefined)
+  t.end()
+})
+
+await t.test('TLS and HTTP/2 are for the scenarios that measure them', (t) => {
+  for (const { name } of scenarios) {
+    const takesTls = ['fanout-paced', 'first-minute', 'fanout-flood', 'idle'].includes(name)
+    if (takesTls) t.equal(refusal(name, '--tls'), undefined, name)
+    else t.match(refusal(name, '--tls'), `--tls is for the fan-out and for idle, and not for ${name}.`)
+    if (name === 'idle') t.equal(refusal(name, '--http2'), undefined)
+    else
+      t.match(
+        refusal(name, '--http2'),
+        `--http2 is for idle, which measures the memory of streams, and not for ${name}.`,
+      )
+  }
+  t.end()
+})
+
+await t.test('a folder without the server to compare with is refused with the command that installs it', (t) => {
+  const folder = t.testdir()
+  t.throws(() => durableStreamsVersion(folder), { name: 'UsageError', message: /npm install --prefix/ })
   t.end()
 })
 

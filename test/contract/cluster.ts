@@ -76,7 +76,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       const [cluster] = (await open(1)) as [Cluster]
       t.teardown(() => cluster.close())
       const answer = cluster.request(cluster.node, { kind: 'ask' })
-      await delay(1)
+      await delay(1) // the request is on its way before the node receives
       cluster.receive({ broadcast: () => undefined, request: () => 'late' })
       t.equal(await answer, 'late')
     })

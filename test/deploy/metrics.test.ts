@@ -5,6 +5,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { refusals } from '../../src/errors.js'
 import { HUB_METRICS } from '../../src/hub/metrics.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { SCRAPE_METRICS, SERVER_METRICS } from '../../src/plugins/metrics.js'
 import { findOrInstall } from '../helper/apt.js'
 import { metricsOf } from '../helper/metrics.js'
@@ -45,7 +46,7 @@ const OF_PROMETHEUS = ['job', 'instance']
 async function exportedLabels(): Promise<Map<string, Map<string, Set<string>>>> {
   const { app, subscribe } = await openApp(t, { log: `file:${t.testdir({})}/log` })
   await subscribe('a')
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   globalThis.gc?.()
   const exported = new Map<string, Map<string, Set<string>>>([['up', new Map()]])
   for (const { name, labels } of metricsOf((await app.inject({ url: '/metrics' })).body)) {

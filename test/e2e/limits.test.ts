@@ -7,6 +7,7 @@ import { startHub } from '../helper/process.js'
 import { openLive, streamUrl } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
 import { listen, openApp, until } from '../routes/open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const bearer = anyTopic()
 const admin = token({ sub: 'root', admin: true, subscribe: ['**'], publish: ['**'] })
@@ -23,7 +24,7 @@ await t.test('2,000 streams that are opened and dropped leave nothing behind', a
       socket.write(`GET /topics/t.${n % 300}.*/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${bearer}\r\n\r\n`)
     })
   for (let n = 0; n < 2_000; n += 50) await Promise.all(Array.from({ length: 50 }, (_, m) => drop(n + m)))
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
   await until(() => hub.connections.size === 0)
   t.equal(hub.connections.fromAddress('127.0.0.1'), 0)
   for (let n = 0; n < 300; n++) t.equal((await hub.topic(`t.${n}.x`)).subscribers, 0)
@@ -104,7 +105,7 @@ await t.test('members that try to pollute prototypes are data', async (t) => {
   })
   t.equal(body.split(data).length, 1 + bodies.length, 'history returns the published data unchanged')
   t.equal(({} as Record<string, unknown>)['polluted'], undefined)
-  t.equal(app.fanfareHub.head, bodies.length)
+  t.equal(hubOf(app).head, bodies.length)
 })
 
 await t.test('a topic may have the name of an object member', async (t) => {

@@ -5,6 +5,7 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { within } from '../helper/deadline.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
@@ -96,7 +97,7 @@ await t.test('a request with an ambiguous end', async (t) => {
     t.match(answer, /^HTTP\/1\.1 400 .*\r\ncontent-type: application\/problem\+json/is, what)
     t.equal(answer.split('HTTP/1.1 ').length, 2, `${what}: one answer`)
   }
-  t.equal(app.fanfareHub.head, 0, 'nothing is published')
+  t.equal(hubOf(app).head, 0, 'nothing is published')
 })
 
 await t.test('a head that is too large', async (t) => {
@@ -144,7 +145,7 @@ await t.test('a request that arrives byte by byte ends at the time limit', async
       )
     }),
   )
-  t.equal(app.fanfareHub.head, 0)
+  t.equal(hubOf(app).head, 0)
 })
 
 await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
@@ -177,7 +178,7 @@ await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
     }),
     () => read,
   )
-  t.equal(app.fanfareHub.connections.size, 1)
+  t.equal(hubOf(app).connections.size, 1)
 })
 
 await t.test('an HTTP/1.1 request must have exactly one header Host', async (t) => {

@@ -56,7 +56,7 @@ class Publisher {
           break
         }
         this.repeated++
-        await delay(5)
+        await delay(5) // the pace of a client that tries again
       }
     }
   }

@@ -245,7 +245,7 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
   async function idle(round: number): Promise<void> {
     const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/idle-${round}` })
     hub.signal('SIGTERM')
-    await delay(1)
+    await delay(1) // the second signal comes while the hub stops
     hub.signal('SIGTERM')
     const { code, signal } = await within(hub.exited, () => `the hub does not exit:\n${hub.output()}`, PROMPT)
     // 0: the hub had already ended gracefully

@@ -2,6 +2,7 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { within } from '../helper/deadline.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET, token } from '../helper/token.js'
@@ -97,7 +98,7 @@ await t.test(
         t.equal(seen.error, undefined, `${what}: the connection closes without an error`)
       }),
     )
-    t.equal(app.fanfareHub.head, 0)
+    t.equal(hubOf(app).head, 0)
   },
 )
 
@@ -136,7 +137,7 @@ await t.test('bytes after a refused body are not read as a request', async (t) =
   socket.end()
   await until(() => seen.isClosed)
   t.equal(seen.text.split('HTTP/1.1 ').length, 2, 'one answer')
-  t.equal(app.fanfareHub.head, 0)
+  t.equal(hubOf(app).head, 0)
 })
 
 await t.test('a connection stays open after a refusal if the body has been read', async (t) => {
@@ -172,7 +173,7 @@ await t.test('100 Continue is sent only if the body will be read', async (t) => 
     t.match(seen.text, new RegExp(`^HTTP/1\\.1 ${status} `), start)
     socket.end()
   }
-  t.equal(app.fanfareHub.head, 0)
+  t.equal(hubOf(app).head, 0)
   for (const [start, body, type] of [
     ['POST /topics/b/events', '{"data":1}', 'json'],
     ['POST /events', '{"topic":"b","data":1}', 'x-ndjson'],
@@ -191,7 +192,7 @@ await t.test('100 Continue is sent only if the body will be read', async (t) => 
     await until(() => /HTTP\/1\.1 20[01] /.test(seen.text))
     socket.end()
   }
-  t.equal(app.fanfareHub.head, 3)
+  t.equal(hubOf(app).head, 3)
 })
 
 await t.test('bodies in one-byte chunks are read completely', async (t) => {
@@ -211,7 +212,7 @@ await t.test('bodies in one-byte chunks are read completely', async (t) => {
     await until(() => /^HTTP\/1\.1 20[01] /.test(seen.text))
     socket.end()
   }
-  t.equal(app.fanfareHub.head, 3)
+  t.equal(hubOf(app).head, 3)
 })
 
 await t.test('an unknown expectation is refused with 417', async (t) => {
@@ -232,5 +233,5 @@ await t.test('an unknown expectation is refused with 417', async (t) => {
     t.notMatch(seen.text, /100 Continue/)
     socket.end()
   }
-  t.equal(app.fanfareHub.head, 0)
+  t.equal(hubOf(app).head, 0)
 })

@@ -35,7 +35,7 @@ export async function fillWhilePublishing(t: Test, { durability, fileSystem }: F
 
   const until = { isOver: false }
   const publishing = Promise.all(Array.from({ length: PUBLISHERS }, () => publish(hub, acknowledged, random, until)))
-  await delay(random.below(300))
+  await delay(random.below(300)) // the disk becomes full at any moment
   disk.fill()
   const status = await poll(
     async () => ((await ready(hub)) === 503 ? 503 : undefined),

@@ -7,6 +7,7 @@ import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import fanfare from '../../src/index.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { selfSigned } from '../plugins/certificate.js'
 import { poll } from './deadline.js'
 import { NATIVE_SOCKETS } from './native-sockets.js'
@@ -134,6 +135,7 @@ async function runHttp2Client(port: number, numbers: Random): Promise<void> {
     )
     return stream.on('error', () => undefined)
   })
+  // a client leaves at any moment: with its request, during the answer, and while it receives events
   const wait = numbers.pick([
     async () => undefined,
     turn,
@@ -177,10 +179,10 @@ export async function disconnectMany(t: Test, count: number, numbers: Random): P
   async function publish(): Promise<void> {
     for (let n = 0; !isOver; n++) {
       for (const { app } of all) {
-        await app.fanfareHub.publish(n % 2 === 0 ? 'a' : 'b', { text: 'x'.repeat(n % 20 === 0 ? 200_000 : 200) })
-        for (const { info } of app.fanfareHub.connections.values()) opened.add(info.id)
+        await hubOf(app).publish(n % 2 === 0 ? 'a' : 'b', { text: 'x'.repeat(n % 20 === 0 ? 200_000 : 200) })
+        for (const { info } of hubOf(app).connections.values()) opened.add(info.id)
       }
-      await delay(1)
+      await delay(1) // a steady rate, so that clients leave while events are sent
     }
   }
   async function runClients(): Promise<void> {

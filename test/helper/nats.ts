@@ -15,7 +15,6 @@ import {
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect as connectToNats } from '@nats-io/transport-node'
 import type { Test } from 'tap'
@@ -188,7 +187,11 @@ async function install(): Promise<void> {
   try {
     mkdirSync(making)
   } catch {
-    for (const end = performance.now() + TIME_LIMIT; existsSync(making) && performance.now() < end;) await delay(100)
+    await poll(
+      async () => (existsSync(making) ? undefined : true),
+      () => `another test installs nats-server in ${making}, and does not finish`,
+      TIME_LIMIT,
+    )
     return
   }
   try {

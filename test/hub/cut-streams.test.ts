@@ -103,7 +103,7 @@ for (const [what, ask, gap] of REQUESTS) {
   await t.test(`${what}: a client can resume from the id of the first block`, async (t) => {
     const open = await start(t)
     const asking = ask(open)
-    const { sequence, gap: untold } = await open.hub.locate(new Selection(['a']), asking)
+    const { sequence, gap: untold } = await open.hub.streams.locate(new Selection(['a']), asking)
     if (untold) return // the header Last-Event-ID is the client's own
     const { gaps, data } = read(await whole(open, ['a'], { lastEventId: epoch(open, sequence) }))
     const uncut = read(await whole(open, ['a'], asking))
@@ -137,7 +137,7 @@ await t.test('a stream that is moved before its gap is reported keeps the gap, w
     const sink = new FakeSink()
     sink.stall()
     const { stream } = await open.subscribe(['b'], { lastEventId, sink })
-    open.hub.move(stream, new Selection(['a']))
+    open.hub.streams.move(stream, new Selection(['a']))
     sink.drain()
     await until(() => sink.told('live').length === 1)
     t.equal(sink.told('open').length, 2)
@@ -167,7 +167,7 @@ await t.test(
     const sink = new FakeSink()
     sink.stall()
     const { stream } = await open.subscribe(['a'], { replay: 'all', sink })
-    open.hub.move(stream, new Selection(['a', 'b']))
+    open.hub.streams.move(stream, new Selection(['a', 'b']))
     sink.drain()
     await until(() => sink.told('live').length === 1)
     t.match(sink.told('gap'), [{ reason: 'expired', after: epoch(open, 0) }])

@@ -210,7 +210,7 @@ class Scenario {
   async #open(client: Client, lastId: string | undefined, replay: number | 'all'): Promise<void> {
     const selection = client.selection!
     const asked = this.hub.head
-    const start = await this.hub.locate(selection, { lastEventId: lastId, replay })
+    const start = await this.hub.streams.locate(selection, { lastEventId: lastId, replay })
     const sink = new FakeSink()
     const connection: Connection = {
       sink,
@@ -229,7 +229,7 @@ class Scenario {
     client.connection = connection
     this.connections.push(connection)
     const id = `c${++this.#ids}`
-    this.hub.subscribe({ info: { id, address: '', principal: anybody }, selection, format: 'raw', start, sink })
+    this.hub.streams.subscribe({ info: { id, address: '', principal: anybody }, selection, format: 'raw', start, sink })
   }
 
   /** @param read the part of the sent bytes that the client has read */

@@ -19,7 +19,7 @@ function change(
   const { selection } = stream.feed
   const topics = [...selection.patterns, ...add].filter((pattern) => !drop.includes(pattern))
   const added = selection.of(topics.filter((pattern) => !selection.patterns.includes(pattern)))
-  hub.move(
+  hub.streams.move(
     stream,
     selection.of(topics),
     replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined,

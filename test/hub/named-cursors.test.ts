@@ -140,6 +140,7 @@ await t.test('an unused named cursor expires, and one of an open stream does not
   await cursors.use(phone, 4, false)
   cursors.opened(phone, stream)
   t.match(await cursors.list('s1'), [{ name: 'x', id: id(1) }])
+  // the ttl passes while the stream is open
   for (const end = performance.now() + ttl + 50; performance.now() < end;) {
     cursors.tick()
     await delay(10)
@@ -179,7 +180,7 @@ await t.test('a shorter ttl applies at once', async (t) => {
   const { cursors, store } = open(t, { ttl: 1e9 })
   await cursors.acknowledge(phone, 1)
   const stricter = new NamedCursors(store, { epoch: () => EPOCH, limit: 100, ttl: 20, onError: () => undefined })
-  await delay(25)
+  await delay(25) // longer than the ttl
   t.equal(await stricter.get(phone), undefined)
   t.match(await cursors.get(phone), { id: id(1) })
 })

@@ -77,8 +77,8 @@ export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOpti
     }: Asking = {},
   ) {
     const selection = new Selection(patterns, types, presence)
-    const start = await hub.locate(selection, request)
-    const stream = hub.subscribe({
+    const start = await hub.streams.locate(selection, request)
+    const stream = hub.streams.subscribe({
       info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt, info } },
       selection,
       format,

@@ -69,7 +69,7 @@ await t.test(
     await until(() => console.data.length > 0)
     t.equal(statsOf(console)[0]!.events.in, 0, 'earlier events do not count')
     const before = console.data.length
-    hub.move(console.stream, new Selection(['a']))
+    hub.streams.move(console.stream, new Selection(['a']))
     await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than the interval of the statistics
     t.equal(console.data.length, before)
     t.strictSame(subscriber.data, ['1'], "a wildcard does not match the hub's topics")
@@ -83,8 +83,8 @@ await t.test('each open, change and end of a stream is reported', async (t) => {
     changesOf(console).map(({ change, id, subject, topics, reason }) => [change, id, subject, topics.join(), reason])
   const one = await subscribe(['a', 'b.*'], { id: 'one', subject: 'ann', expiresAt: 4e12 })
   const two = await subscribe(['a'], { id: 'two' })
-  hub.move(one.stream, new Selection(['c']))
-  hub.renew(one.stream, { ...anybody, subject: 'ann', expiresAt: 5e12 })
+  hub.streams.move(one.stream, new Selection(['c']))
+  hub.streams.renew(one.stream, { ...anybody, subject: 'ann', expiresAt: 5e12 })
   await hub.publish('c', { data: 1 })
   two.close()
   await turn()

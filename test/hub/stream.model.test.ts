@@ -129,7 +129,7 @@ class Scenario {
         await settle(step.turns)
         break
       case 'renew':
-        hub.renew(this.stream, { ...this.stream.info.principal, expiresAt: 5e12 })
+        hub.streams.renew(this.stream, { ...this.stream.info.principal, expiresAt: 5e12 })
         break
       case 'beat':
         if (this.stream.state === 'live' && !this.stream.feed.isDue) this.stream.beat(hub.head)
@@ -156,7 +156,7 @@ class Scenario {
     const added = topics.filter((topic) => !selection.patterns.includes(topic))
     const wanted = added.length > 0 && replay > 0 ? { selection: new Selection(added), count: replay } : undefined
     if (this.stream.isClosed) return
-    hub.move(this.stream, selection.of(topics), wanted)
+    hub.streams.move(this.stream, selection.of(topics), wanted)
     this.selections.push({ topics, cursor: this.stream.sequence })
   }
 

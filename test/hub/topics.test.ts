@@ -19,7 +19,7 @@ await t.test('the list has accepted topics with events, by name, page by page', 
   const { hub } = await openHub(t)
   for (const topic of ['a.2', 'b', 'a.1', 'a.3', 'a.4']) await hub.publish(topic, { text: 'x' })
   const page = async (after: string) => {
-    const { topics, more } = await hub.topics({ prefix: 'a.', after, limit: 2 }, (topic) => topic !== 'a.2')
+    const { topics, more } = await hub.topics.list({ prefix: 'a.', after, limit: 2 }, (topic) => topic !== 'a.2')
     return { topics: topics.map(({ topic }) => topic), more }
   }
   t.strictSame(await page(''), { topics: ['a.1', 'a.3'], more: true })
@@ -43,7 +43,7 @@ await t.test('the subscribers of all processes count, without a process that doe
   await until(() => there!.hub.head === 1)
   t.match(await here!.hub.topic('a'), { subscribers: 3 })
   t.match(await here!.hub.topic('b'), { subscribers: 2, events: 0 })
-  t.match(await here!.hub.topics({ limit: 9 }, () => true), { topics: [{ topic: 'a', subscribers: 3 }] })
+  t.match(await here!.hub.topics.list({ limit: 9 }, () => true), { topics: [{ topic: 'a', subscribers: 3 }] })
   there!.node.freeze()
   t.match(await here!.hub.topic('a'), { subscribers: 1 })
 })

@@ -7,6 +7,7 @@ import { refusals, type ProblemCode } from '../../src/errors.js'
 import type { OpenApi } from '../../src/openapi/document.js'
 import { OPERATIONS } from '../../src/openapi/operations.js'
 import { keyOf } from '../../src/openapi/route.js'
+import { kRoutes } from '../../src/plugins/route-list.js'
 import { Compile, type TSchema } from '../../src/schemas/typebox.js'
 import { schemaFile } from '../hub/typed-topics/schema-file.js'
 import { SECRET } from '../helper/token.js'
@@ -22,7 +23,7 @@ async function read(t: Test, settings: FanfareOptions = {}) {
   app.addHook('onRegister', (scope) => void scopes.push(scope))
   await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, prefix: '/hub', ...settings })
   const document = (await app.inject('/hub/openapi.json')).json<OpenApi>()
-  const routes = scopes.find((scope) => scope.hasDecorator('fanfareRoutes'))!.fanfareRoutes
+  const routes = scopes.find((scope) => scope.hasDecorator(kRoutes))![kRoutes]
   return { app, routes, document }
 }
 

@@ -6,7 +6,9 @@ import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { anonymous } from '../../src/auth/principal.js'
 import { Problem } from '../../src/errors.js'
-import { requirePrincipal, requireTokenSearch } from '../../src/plugins/auth.js'
+import { kPrincipal, requirePrincipal, requireTokenSearch } from '../../src/plugins/auth.js'
+import { kToken } from '../../src/plugins/found-token.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
 import { poll, within } from '../helper/deadline.js'
@@ -371,7 +373,7 @@ await t.test('tickets and sessions that are issued within the tolerance end with
 await t.test('a stream that opens within the tolerance ends at once', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const { app } = hub
-  for (let n = 0; n < 3; n++) await app.fanfareHub.publish('a', { data: n })
+  for (let n = 0; n < 3; n++) await hubOf(app).publish('a', { data: n })
   const url = await listen(app)
   const expired = token({ sub: 'u1', subscribe: ['**'], publish: ['**'], exp: Date.now() / 1_000 - 10 })
   const { ticket } = (
@@ -391,9 +393,9 @@ await t.test('a stream that opens within the tolerance ends at once', async (t) 
       ['fanfare.open', '{"reason":"expired"}'],
       what,
     )
-    t.equal(stream.lastId, `${app.fanfareHub.epoch}-0`, 'the requested events were not sent')
+    t.equal(stream.lastId, `${hubOf(app).epoch}-0`, 'the requested events were not sent')
   }
-  t.equal(app.fanfareHub.connections.size, 0)
+  t.equal(hubOf(app).connections.size, 0)
   t.equal(
     (
       await hub.send({
@@ -420,8 +422,8 @@ await t.test('a stream that gets a token after its exp ends at once', async (t) 
       .statusCode,
     200,
   )
-  t.equal(hub.app.fanfareHub.connections.size, 0)
-  await hub.app.fanfareHub.publish('a', { data: 1 })
+  t.equal(hubOf(hub.app).connections.size, 0)
+  await hubOf(hub.app).publish('a', { data: 1 })
   await within(stream.closed, () => stream.describe())
   t.strictSame(
     stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)),
@@ -916,7 +918,7 @@ await t.test('requirePrincipal reads the principal at each call', (t) => {
   const request = {
     method: 'GET',
     routeOptions: { url: '/topics' } as FastifyRequest['routeOptions'],
-    get fanfarePrincipal() {
+    get [kPrincipal]() {
       if (++reads > 1) throw new Problem('revoked-token', 'The token has been revoked.')
       return anonymous([])
     },
@@ -931,14 +933,14 @@ await t.test(
   (t) => {
     const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
     try {
-      requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
+      requirePrincipal({ method: 'GET', routeOptions, [kPrincipal]: null })
       t.fail('the call did not throw')
     } catch (err) {
       t.notOk(err instanceof Problem)
-      t.match(err, { message: /^The route GET \/topics needs the hook app\.authenticate/ })
+      t.match(err, { message: /^The route GET \/topics needs the hook app\[kAuthenticate\]/ })
     }
-    t.throws(() => requireTokenSearch({ method: 'GET', routeOptions, fanfareToken: null }), {
-      message: /^The route GET \/topics needs the hook app\.authenticate/,
+    t.throws(() => requireTokenSearch({ method: 'GET', routeOptions, [kToken]: null }), {
+      message: /^The route GET \/topics needs the hook app\[kAuthenticate\]/,
     })
     t.end()
   },

@@ -6,6 +6,7 @@ import t from 'tap'
 import { buildApp } from '../../src/app.js'
 import fanfare from '../../src/index.js'
 import { refusals } from '../../src/errors.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { isProblem, listen, openApp } from '../routes/open-app.js'
 
@@ -110,7 +111,7 @@ await t.test('the message of an unexpected error is only logged', async (t) => {
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
   t.teardown(() => app.close())
   await app.ready()
-  t.intercept(app.fanfareHub, 'stats', {
+  t.intercept(hubOf(app), 'stats', {
     value: () => {
       throw Object.assign(new Error('the password is hunter2'), { statusCode: 500 })
     },
@@ -156,7 +157,7 @@ await t.test('an error of the application that will pass is temporary, also for 
 await t.test('a thrown value that is not an Error is handled as one', async (t) => {
   const { app, send } = await openApp(t)
   for (const thrown of ['text', 7, { message: 'hunter2' }]) {
-    const stats = t.intercept(app.fanfareHub, 'stats', {
+    const stats = t.intercept(hubOf(app), 'stats', {
       value: () => {
         // eslint-disable-next-line @typescript-eslint/only-throw-error -- some library will
         throw thrown
@@ -203,7 +204,7 @@ await t.test('a final refusal keeps its status, even for a stream', async (t) =>
 
 await t.test('a temporary refusal has Retry-After', async (t) => {
   const { app, send } = await openApp(t)
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   const response = await send({ method: 'GET', url: '/health/ready', headers: { accept: 'text/event-stream' } })
   isProblem(t, response, 503, 'draining', 'a route without streams does not answer with a stream')
   t.match(response.headers['retry-after'], /^[1-9]\d*$/)

@@ -8,6 +8,7 @@ import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import type { Settings } from '../../src/settings.js'
 import { decodeChunks } from '../helper/chunks.js'
 import { poll, within } from '../helper/deadline.js'
@@ -194,15 +195,15 @@ for (const [name, start] of Object.entries(transports)) {
         isHttp2 ? undefined : 'close',
         'RFC 9113, 8.2.2: HTTP/2 has no such header',
       )
-      for (let n = 0; n < 20; n++) await app.fanfareHub.publish('a', { data: `zwölf €${n}` })
+      for (let n = 0; n < 20; n++) await hubOf(app).publish('a', { data: `zwölf €${n}` })
       await until(() => subscriber.events.length === 20)
       t.strictSame(
         subscriber.events,
         Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)),
       )
-      t.equal(app.fanfareHub.connections.size, 1)
+      t.equal(hubOf(app).connections.size, 1)
       subscriber.destroy()
-      await until(() => app.fanfareHub.connections.size === 0)
+      await until(() => hubOf(app).connections.size === 0)
     })
 
     await t.test('a stream has the headers of other plugins', async (t) => {
@@ -228,17 +229,17 @@ for (const [name, start] of Object.entries(transports)) {
       t.match(subscriber.headers, {
         ':status': 200,
         'content-type': 'text/event-stream; charset=utf-8',
-        'last-event-id': `${app.fanfareHub.epoch}-0`,
+        'last-event-id': `${hubOf(app).epoch}-0`,
       })
       t.equal(subscriber.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       await until(() => subscriber.isClosed)
       t.equal(subscriber.length, 0)
-      t.equal(app.fanfareHub.connections.size, 0)
+      t.equal(hubOf(app).connections.size, 0)
     })
 
     await t.test('a stream that ends at once has its closing block', async (t) => {
       const { app, open } = await start(t)
-      await app.fanfareHub.drain(0)
+      await hubOf(app).drain(0)
       const subscriber = await open()
       t.match(subscriber.headers, { ':status': 200, 'content-type': 'text/event-stream' })
       await until(() => subscriber.isClosed)
@@ -262,12 +263,12 @@ for (const [name, start] of Object.entries(transports)) {
       const text = 'x'.repeat(50_000)
       let waiting = 0
       for (let n = 0; n < 300; n++) {
-        await app.fanfareHub.publish('a', { text: `${n} ${text}` })
+        await hubOf(app).publish('a', { text: `${n} ${text}` })
         await turn()
         waiting = Math.max(waiting, ...sockets.map(({ writableLength }) => writableLength))
       }
       t.ok(waiting < 2_000_000, `${waiting} bytes wait in the process`)
-      t.equal(app.fanfareHub.connections.size, 1)
+      t.equal(hubOf(app).connections.size, 1)
       slow.resume()
       await until(() => slow.events.length === 300)
       t.strictSame(
@@ -281,9 +282,9 @@ for (const [name, start] of Object.entries(transports)) {
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
       slow.pause()
-      for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
-      t.equal(app.fanfareHub.connections.size, 1)
-      await until(() => app.fanfareHub.connections.size === 0)
+      for (let n = 0; n < 200; n++) await hubOf(app).publish('a', { text: 'x'.repeat(100_000) })
+      t.equal(hubOf(app).connections.size, 1)
+      await until(() => hubOf(app).connections.size === 0)
       slow.resume()
       await until(() => slow.isClosed)
       t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'a subscriber that reads then gets the reason')
@@ -293,7 +294,7 @@ for (const [name, start] of Object.entries(transports)) {
       const { app, open } = await start(t)
       const subscribers = [await open(), await open('/events?topic=a&topic=b')]
       await until(() => subscribers.every((subscriber) => told(subscriber, 'open').length === 1))
-      for (let n = 0; n < 100; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(10_000) })
+      for (let n = 0; n < 100; n++) await hubOf(app).publish('a', { text: 'x'.repeat(10_000) })
       await until(() => subscribers.every((subscriber) => subscriber.events.length === 100))
       const begun = performance.now()
       await app.close()
@@ -310,9 +311,10 @@ await t.test('a slow subscriber that makes progress is not disconnected', async 
       const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
-      for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+      for (let n = 0; n < 200; n++) await hubOf(app).publish('a', { text: 'x'.repeat(100_000) })
+      // a reader that makes progress for several times the slow timeout
       const begun = performance.now()
-      while (performance.now() - begun < 1_500 && app.fanfareHub.connections.size > 0) {
+      while (performance.now() - begun < 1_500 && hubOf(app).connections.size > 0) {
         slow.pause()
         await delay(50)
         slow.resume()
@@ -333,14 +335,14 @@ await t.test('a stalled stream does not prevent the server from closing', async 
       await until(() => told(slow, 'open').length === 1)
       slow.pause()
       for (let n = 0; n < 100; n++) {
-        await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+        await hubOf(app).publish('a', { text: 'x'.repeat(100_000) })
         await turn()
       }
       await t.resolves(
         within(app.close(), () => 'the server does not close', 10_000),
         name,
       )
-      t.equal(app.fanfareHub.connections.size, 0)
+      t.equal(hubOf(app).connections.size, 0)
     }),
   )
 })
@@ -354,7 +356,7 @@ await t.test('an injected request gets its stream, and does not delay closing', 
   let text = ''
   const stream = response.stream().on('data', (chunk: Buffer) => void (text += chunk.toString()))
   stream.on('error', () => undefined)
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   await until(() => text.includes('data: 1\n\n'))
   await t.resolves(app.close())
   await until(() => text.includes('fanfare.close'))
@@ -390,26 +392,26 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
   await t.test(`${name}: bytes that a subscriber sends do not count as progress`, async (t) => {
     const { app } = await transports[name]!(t, { slowTimeout: 300 })
     trickle(t, await openUnread(t, app))
-    await until(() => app.fanfareHub.connections.size === 1)
-    for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
-    await until(() => app.fanfareHub.connections.size === 0)
+    await until(() => hubOf(app).connections.size === 1)
+    for (let n = 0; n < 200; n++) await hubOf(app).publish('a', { text: 'x'.repeat(100_000) })
+    await until(() => hubOf(app).connections.size === 0)
     await poll(
       async () => ((await socketsOf(app)) === 0 ? true : undefined),
       () => 'the socket is still open',
     )
-    t.equal(app.fanfareHub.connections.size, 0)
+    t.equal(hubOf(app).connections.size, 0)
   })
 
   await t.test(`${name}: the socket of an ended stream closes soon, even if the client sends bytes`, async (t) => {
     const { app } = await transports[name]!(t)
     trickle(t, await openUnread(t, app))
-    await until(() => app.fanfareHub.connections.size === 1)
-    await app.fanfareHub.connections.end('revoked', () => true)
+    await until(() => hubOf(app).connections.size === 1)
+    await hubOf(app).connections.end('revoked', () => true)
     await poll(
       async () => ((await socketsOf(app)) === 0 ? true : undefined),
       () => 'the socket is still open',
     )
-    t.equal(app.fanfareHub.connections.size, 0)
+    t.equal(hubOf(app).connections.size, 0)
   })
 }
 
@@ -433,14 +435,14 @@ await t.test('an idle timeout of the application does not end a stream, and is r
       const openOne = open(t, app)
       const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
       for (let n = 0; n < 10; n++) {
-        await delay(100)
-        await app.fanfareHub.publish('a', { data: n })
+        await delay(100) // the streams stay open for several times the limits of the server
+        await hubOf(app).publish('a', { data: n })
       }
       await until(() => busy.events.length === 10)
       t.notOk(busy.isClosed || quiet.isClosed, name)
-      await app.fanfareHub.publish('b', { data: 1 })
+      await hubOf(app).publish('b', { data: 1 })
       await until(() => quiet.events.length === 1)
-      await app.fanfareHub.connections.end('revoked', () => true)
+      await hubOf(app).connections.end('revoked', () => true)
       await until(() => busy.isClosed && quiet.isClosed)
       await poll(
         async () => ((await socketsOf(app)) === 0 ? true : undefined),
@@ -460,11 +462,11 @@ for (const [name, start] of Object.entries(transports)) {
       })
     })
     const subscribers = await Promise.all([open(), open(), open()])
-    await until(() => app.fanfareHub.connections.size === 3)
+    await until(() => hubOf(app).connections.size === 3)
     t.equal(told.closed, 0, 'not while the stream is open')
     subscribers[0].destroy()
     await until(() => told.closed === 1)
-    await app.fanfareHub.connections.end('revoked', () => true)
+    await hubOf(app).connections.end('revoked', () => true)
     await until(() => told.closed === 3)
     // Fastify calls no onResponse for an answer that is cut off, such as a stream whose response has kept its socket.
     await until(() => told.responses === (name.endsWith(PUBLIC) ? 2 : 3))
@@ -483,7 +485,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
         ),
     )
     for (let n = 0; n < 30; n++)
-      await app.fanfareHub.publishAll(
+      await hubOf(app).publishAll(
         Array.from({ length: 100 }, (_, i) => ({
           topic: 'a',
           text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100),
@@ -496,12 +498,12 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
       socket.on('data', (chunk: Buffer) => void bytes.push(chunk)).resume()
       const isThere = (what: string) => until(() => Buffer.concat(bytes.slice(-3)).includes(what))
       await isThere('fanfare.live')
-      await app.fanfareHub.publish('a', { data: `until the ${end}` })
+      await hubOf(app).publish('a', { data: `until the ${end}` })
       await isThere(`"until the ${end}"`)
-      if (end === 'end') await app.fanfareHub.connections.end('revoked', () => true)
+      if (end === 'end') await hubOf(app).connections.end('revoked', () => true)
       else sockets.at(-1)!.destroy()
       await ended
-      await until(() => app.fanfareHub.connections.size === 0)
+      await until(() => hubOf(app).connections.size === 0)
       const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
       t.equal(isComplete, end === 'end', end)
       if (!name.endsWith(PUBLIC))
@@ -541,13 +543,13 @@ for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`])
         socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
         socket.write(requests)
         await until(() => text.includes('fanfare.open'))
-        await delay(20)
-        await app.fanfareHub.publish('a', { text: `live ${n}` })
+        await delay(20) // a second stream would be open by now
+        await hubOf(app).publish('a', { text: `live ${n}` })
         await until(() => text.includes(`live ${n}`))
-        t.equal(app.fanfareHub.connections.size, 1)
+        t.equal(hubOf(app).connections.size, 1)
         t.equal(text.match(/fanfare\.open/g)!.length, 1)
         socket.destroy()
-        await until(() => app.fanfareHub.connections.size === 0)
+        await until(() => hubOf(app).connections.size === 0)
       }
       await poll(
         async () => ((await socketsOf(app)) === 0 ? true : undefined),

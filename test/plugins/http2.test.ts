@@ -10,6 +10,7 @@ import tls from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
+import { hubOf, kHttp2Sessions } from '../../src/plugins/hub.js'
 import { poll, within } from '../helper/deadline.js'
 import { FLAG, FRAME, Http2Frames } from '../helper/http2-frames.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
@@ -97,11 +98,11 @@ await t.test('a body that is cut off is not stored', async (t) => {
     for (const stream of [1, 3]) if (code !== undefined) client.reset(stream, code)
     if (code === undefined) client.socket.destroy()
     await poll(
-      async () => (app.fanfareHttp2Sessions!.areRequestsAtWork() ? undefined : true),
+      async () => (app[kHttp2Sessions]!.areRequestsAtWork() ? undefined : true),
       () => 'the requests are at work',
     )
     t.strictSame(await stored(app), [1], `code ${String(code)}`)
-    await app.fanfareHub.purge('a')
+    await hubOf(app).purge('a')
   }
 })
 
@@ -116,7 +117,7 @@ await t.test('a body that stops is refused, and its stream ends', async (t) => {
     async () => (client.received.filter(({ type }) => type === FRAME.reset).length === 3 ? true : undefined),
     () => 'a stream is still open',
   )
-  t.notOk(app.fanfareHttp2Sessions!.areRequestsAtWork())
+  t.notOk(app[kHttp2Sessions]!.areRequestsAtWork())
   t.match(
     client.received
       .filter(({ type }) => type === FRAME.data)
@@ -155,7 +156,7 @@ await t.test('a client that resets its requests at once is refused, and others a
       client.request(2 * sent + 1, { ':path': '/topics/a/events', authorization }, true)
       client.reset(2 * sent + 1, 8)
     }
-    await delay(1)
+    await delay(1) // the server reads the requests
   }
   await poll(
     async () => (isRefused() ? true : undefined),
@@ -164,16 +165,16 @@ await t.test('a client that resets its requests at once is refused, and others a
   t.ok(sent < 30_000, `${sent} requests`)
   t.equal((await ask(other, { ':path': '/status' })).status, 200)
   await poll(
-    async () => (app.fanfareHub.connections.size === 0 ? true : undefined),
+    async () => (hubOf(app).connections.size === 0 ? true : undefined),
     () => 'streams are left',
   )
 })
 
 await t.test('a session has 256 streams at most, and few answers that the client does not take', async (t) => {
   const { app, port } = await start(t, { slowTimeout: 500, maxConnectionsPerSubject: 1_000 })
-  for (let n = 0; n < 40; n++) await app.fanfareHub.publish('big', { text: 'x'.repeat(100_000) })
+  for (let n = 0; n < 40; n++) await hubOf(app).publish('big', { text: 'x'.repeat(100_000) })
   let made = 0
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
   const read = hub.read.bind(hub)
   hub.read = (...args) => {
     made++
@@ -190,7 +191,7 @@ await t.test('a session has 256 streams at most, and few answers that the client
     async () => (made > 0 ? true : undefined),
     () => 'no answer is built',
   )
-  await delay(200)
+  await delay(200) // further answers would be built by now
   t.ok(made <= 4, `${made} answers`)
   await poll(
     async () => (made > 8 ? true : undefined),
@@ -213,11 +214,11 @@ await t.test('a closing hub ends the connections of clients that do not close th
   const client = await Http2Frames.connect(t, port)
   client.request(1, { ':path': '/topics/a/events', authorization }, true)
   await poll(
-    async () => (app.fanfareHub.connections.size === 1 ? true : undefined),
+    async () => (hubOf(app).connections.size === 1 ? true : undefined),
     () => 'no stream',
   )
   for (const { socket } of [idle, client]) socket.allowHalfOpen = true
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   const isTold = ({ received }: Http2Frames) => received.some(({ type }) => type === FRAME.goaway)
   await poll(
     async () => (isTold(client) ? true : undefined),

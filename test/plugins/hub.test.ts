@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
+import { hubOf } from '../../src/plugins/hub.js'
 import hubPlugin from '../../src/plugins/hub.js'
 import { nativeSockets } from '../../src/server/native.js'
 import { resolveSettings } from '../../src/settings.js'
@@ -13,7 +14,7 @@ await t.test('an application has one hub, which is closed with it', async (t) =>
     ...resolveSettings({ log: 'memory', jwtSecret: SECRET }),
     native: nativeSockets('auto').paths,
   })
-  const { fanfareHub: hub } = app
+  const hub = hubOf(app)
   t.match(await hub.publish('a', { data: 1 }), { duplicate: false })
   t.equal(hub.draining, false)
   await app.close()
@@ -22,12 +23,12 @@ await t.test('an application has one hub, which is closed with it', async (t) =>
 
 await t.test('the hub has the settings', async (t) => {
   const { app } = await openApp(t, { retainEvents: 2, maxEventSize: 100, heartbeat: 50, maxConnectionAge: 800 })
-  for (let n = 0; n < 5; n++) await app.fanfareHub.publish('a', { data: n })
-  t.equal(app.fanfareHub.stats().events, 2)
-  await t.rejects(app.fanfareHub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
+  for (let n = 0; n < 5; n++) await hubOf(app).publish('a', { data: n })
+  t.equal(hubOf(app).stats().events, 2)
+  await t.rejects(hubOf(app).publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
   const stream = await openStream(t, `${await listen(app)}/topics/a/events`, { token: anyTopic() })
   await stream.until(() => stream.heartbeats > 0)
-  t.equal(stream.lastId, app.fanfareHub.cursor(5))
+  t.equal(stream.lastId, hubOf(app).cursor(5))
   await stream.told('close')
   await stream.closed
 })
@@ -67,7 +68,7 @@ await t.test('a stream that opens while the application closes does not prevent 
   await app.close()
   coming.isOver = true
   await opening
-  t.equal(app.fanfareHub.connections.size, 0)
+  t.equal(hubOf(app).connections.size, 0)
 })
 
 await t.test('requests in flight are answered', async (t) => {
@@ -83,14 +84,14 @@ await t.test('requests in flight are answered', async (t) => {
       return response.status
     }),
   )
-  await until(() => app.fanfareHub.head > 0)
+  await until(() => hubOf(app).head > 0)
   await app.close()
   const statuses = await Promise.allSettled(answers)
   for (const answer of statuses)
     if (answer.status === 'fulfilled') t.ok(answer.value === 201 || answer.value === 503, String(answer.value))
   t.equal(
     statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length,
-    app.fanfareHub.head,
+    hubOf(app).head,
     'every stored event was acknowledged',
   )
 })

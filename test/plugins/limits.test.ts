@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { within } from '../helper/deadline.js'
 import { token } from '../helper/token.js'
 import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const bearer = (sub?: string) =>
   `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'], publish: ['**'] })}`
@@ -36,7 +37,7 @@ await t.test('the rate of a subject is limited over both routes', async (t) => {
   })
   t.match(isProblem(t, response, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   t.equal(response.headers['retry-after'], '1')
-  t.equal(open.app.fanfareHub.head, 5, 'refused events are not stored')
+  t.equal(hubOf(open.app).head, 5, 'refused events are not stored')
   t.equal(await burst(open, 5, bearer('u2')), 5, 'other subjects are not limited')
   t.equal(
     (
@@ -113,5 +114,5 @@ await t.test('a refused upload is answered at once, even if it never ends', asyn
     () => 'no answer',
   )
   t.equal(response.statusCode, 429)
-  t.equal(open.app.fanfareHub.head, 1)
+  t.equal(hubOf(open.app).head, 1)
 })

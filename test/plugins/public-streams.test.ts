@@ -5,9 +5,10 @@ import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { until } from '../hub/fake-sink.js'
 import { openApp } from '../routes/open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 async function read(app: FastifyInstance, topic: string): Promise<unknown[]> {
-  const { messages, topic: state } = await app.fanfareHub.finite.read(topic, 0, Infinity)
+  const { messages, topic: state } = await hubOf(app).finite.read(topic, 0, Infinity)
   return [
     ...messages.map(({ kind, payload }) => (kind === 'json' ? (JSON.parse(payload) as unknown) : payload)),
     state.status,
@@ -21,7 +22,7 @@ async function open(t: Test) {
 
 async function* words(...texts: string[]): AsyncGenerator<string> {
   for (const text of texts) {
-    await delay(1)
+    await delay(1) // the texts come one by one
     yield text
   }
 }
@@ -29,7 +30,7 @@ async function* words(...texts: string[]): AsyncGenerator<string> {
 await t.test('a run appends and ends', async (t) => {
   const { app, streams, subscribe } = await open(t)
   const run = await streams.create('chats.42.r7', { ttl: '1h', coalesce: 40, createdBy: 'u1' })
-  t.match(await app.fanfareHub.finite.get('chats.42.r7'), { ttl: 3_600_000, coalesce: 40, createdBy: 'u1' })
+  t.match(await hubOf(app).finite.get('chats.42.r7'), { ttl: 3_600_000, coalesce: 40, createdBy: 'u1' })
   const sink = await subscribe('chats.42.r7')
   t.match(run, { topic: 'chats.42.r7', contentType: 'text/plain', status: 'open' })
   await Promise.all(['Hel', 'lo', Buffer.from('!')].map((text) => run.append(text)))
@@ -45,7 +46,7 @@ await t.test('a run appends and ends', async (t) => {
 await t.test('a run does not write into a topic that was created again', async (t) => {
   const { app, streams } = await open(t)
   const stale = await streams.create('a')
-  await app.fanfareHub.finite.delete('a')
+  await hubOf(app).finite.delete('a')
   const run = await streams.create('a')
   await run.append('new')
   await t.rejects(stale.append('stale'), { code: 'stream-not-found' })
@@ -171,8 +172,8 @@ await t.test('a cancelled topic stops its source and aborts the signal', async (
   for (const name of ['web', 'silent', 'node', 'iterable']) {
     const run = await streams.create(name)
     const piping = run.pipe(endless(name)[name]!() as never)
-    await delay(20)
-    t.match(await app.fanfareHub.finite.cancel(name), { status: 'cancelled' })
+    await delay(20) // the source is being read
+    t.match(await hubOf(app).finite.cancel(name), { status: 'cancelled' })
     t.equal(await piping, 'cancelled')
     t.equal(run.signal.aborted, true)
     t.match(run.signal.reason, { code: 'cancelled' })
@@ -184,7 +185,7 @@ await t.test('a cancelled topic stops its source and aborts the signal', async (
 await t.test('the signal is aborted when the topic is deleted or expires', async (t) => {
   const { app, streams } = await open(t)
   const deleted = await streams.create('a')
-  await app.fanfareHub.finite.delete('a')
+  await hubOf(app).finite.delete('a')
   t.equal(deleted.signal.aborted, true)
   const expired = await streams.create('b', { ttl: '100ms', lease: 0 })
   await until(() => expired.signal.aborted)
@@ -194,10 +195,10 @@ await t.test('the signal is aborted when the topic is deleted or expires', async
 await t.test('a lease is renewed while the process runs', async (t) => {
   const { app, streams } = await open(t)
   const run = await streams.create('a', { lease: 200 })
-  await delay(600)
+  await delay(600) // three times the lease
   t.equal(run.status, 'open')
   await run.close()
-  t.match(await app.fanfareHub.finite.get('a'), { status: 'done' })
+  t.match(await hubOf(app).finite.get('a'), { status: 'done' })
 })
 
 await t.test('an existing topic is opened', async (t) => {

@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { poll, within } from '../helper/deadline.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
@@ -30,7 +31,7 @@ async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promis
   app.get('/own', async () => 'x'.repeat(20_000_000))
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
-  for (let n = 0; n < EVENTS; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(EVENT, '.') })
+  for (let n = 0; n < EVENTS; n++) await hubOf(app).publish('big', { text: `${n}`.padEnd(EVENT, '.') })
   return (app.server.address() as AddressInfo).port
 }
 
@@ -149,7 +150,7 @@ await t.test(
     const app = Fastify()
     const port = await listen(t, app, 30_000)
     let made = 0
-    const { fanfareHub: hub } = app
+    const hub = hubOf(app)
     const read = hub.read.bind(hub)
     hub.read = (...args) => {
       made++

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { token } from '../helper/token.js'
 import { isProblem, openApp } from './open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const as = (sub?: string) => ({
   authorization: `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })}`,
@@ -8,8 +9,8 @@ const as = (sub?: string) => ({
 
 await t.test('only a subject can acknowledge, read, list and delete its own cursors', async (t) => {
   const { app, send } = await openApp(t)
-  for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data })
-  const id = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
+  for (const data of [1, 2, 3]) await hubOf(app).publish('a', { data })
+  const id = (sequence: number) => `${hubOf(app).epoch}-${sequence}`
   const put = (name: string, body: unknown, headers = as('ada')) =>
     send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
   const moved = await put('phone', { id: id(2) })
@@ -33,26 +34,26 @@ await t.test('only a subject can acknowledge, read, list and delete its own curs
 
 await t.test('an id beyond the log or of another log cannot be acknowledged', async (t) => {
   const { app, send } = await openApp(t)
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   const put = (body: unknown, name = 'phone', headers: Record<string, string | null> = as('ada')) =>
     send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
   for (const id of [
-    `${app.fanfareHub.epoch}-2`,
-    `${app.fanfareHub.epoch}-99999999999999999999`,
+    `${hubOf(app).epoch}-2`,
+    `${hubOf(app).epoch}-99999999999999999999`,
     'zzzzzzzz-1',
     '1',
     '',
-    `${app.fanfareHub.epoch}-01`,
+    `${hubOf(app).epoch}-01`,
   ])
     isProblem(t, await put({ id }), 400, 'invalid-cursor', id)
-  for (const body of [{}, { id: 1 }, { id: `${app.fanfareHub.epoch}-1`, more: 1 }, []])
+  for (const body of [{}, { id: 1 }, { id: `${hubOf(app).epoch}-1`, more: 1 }, []])
     isProblem(t, await put(body), 400, 'invalid-request', JSON.stringify(body))
   for (const name of ['a%20b', 'a.b', '%C3%A4', 'x'.repeat(65), '*'])
-    isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, name), 400, 'invalid-request', name)
-  isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', { authorization: null }), 401, 'missing-token')
+    isProblem(t, await put({ id: `${hubOf(app).epoch}-1` }, name), 400, 'invalid-request', name)
+  isProblem(t, await put({ id: `${hubOf(app).epoch}-1` }, 'phone', { authorization: null }), 401, 'missing-token')
   isProblem(
     t,
-    await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', as()),
+    await put({ id: `${hubOf(app).epoch}-1` }, 'phone', as()),
     403,
     'not-granted',
     'a token without a subject',
@@ -63,9 +64,9 @@ await t.test('an id beyond the log or of another log cannot be acknowledged', as
 
 await t.test('with a cookie, moving or deleting a cursor needs an allowed origin', async (t) => {
   const { app } = await openApp(t, { corsOrigins: ['https://app.example.com'] })
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   const cookie = `fanfare_token=${token({ sub: 'ada' })}`
-  const payload = { id: `${app.fanfareHub.epoch}-1` }
+  const payload = { id: `${hubOf(app).epoch}-1` }
   for (const method of ['PUT', 'DELETE'] as const) {
     const options = { method, url: '/cursors/phone', ...(method === 'PUT' ? { payload } : {}) }
     isProblem(t, await app.inject({ ...options, headers: { cookie } }), 403, 'foreign-origin')
@@ -84,9 +85,9 @@ await t.test('with a cookie, moving or deleting a cursor needs an allowed origin
 
 await t.test('the number of cursors per subject is limited for streams and acknowledgements', async (t) => {
   const { app, send } = await openApp(t, { maxCursorsPerSubject: 2 })
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   const put = (name: string) =>
-    send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${app.fanfareHub.epoch}-1` }, headers: as('ada') })
+    send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${hubOf(app).epoch}-1` }, headers: as('ada') })
   for (const name of ['one', 'two', 'one']) t.equal((await put(name)).statusCode, 200)
   t.match(isProblem(t, await put('three'), 409, 'too-many-cursors').detail, /FANFARE_MAX_CURSORS_PER_SUBJECT/)
   isProblem(

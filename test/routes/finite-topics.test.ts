@@ -2,23 +2,24 @@
 import t from 'tap'
 import { token } from '../helper/token.js'
 import { isProblem, openApp } from './open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const EVENT_STREAM = { accept: 'text/event-stream' }
 
 await t.test('a reconnect behind the end is answered with 204', async (t) => {
   const { app, send } = await openApp(t)
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
   await finite.create('a', { contentType: 'text/plain' }, { messages: [{ kind: 'text', payload: 'x' }], end: 'done' })
   const url = '/topics/a/events'
   const whole = await send({ url: `${url}?from=start`, headers: EVENT_STREAM })
   t.equal(whole.statusCode, 200)
-  const end = app.fanfareHub.cursor(2)
+  const end = hubOf(app).cursor(2)
   t.match(whole.body, `id: ${end}\nevent: fanfare.end\ndata: {"status":"done"}\n\n`)
   t.ok(whole.body.endsWith('data: {"status":"done"}\n\n'))
   const behind = await send({ url, headers: { ...EVENT_STREAM, 'last-event-id': end } })
   t.match(behind, { statusCode: 204, body: '', headers: { 'cache-control': 'no-store' } })
   t.equal((await send({ url: `${url}?lastEventId=${end}`, headers: EVENT_STREAM })).statusCode, 204)
-  const before = await send({ url, headers: { ...EVENT_STREAM, 'last-event-id': app.fanfareHub.cursor(1) } })
+  const before = await send({ url, headers: { ...EVENT_STREAM, 'last-event-id': hubOf(app).cursor(1) } })
   t.match(before, { statusCode: 200, body: /fanfare\.end/ })
   const two = await send({ method: 'HEAD', url: `/events?topic=a&topic=b&lastEventId=${end}`, headers: EVENT_STREAM })
   t.equal(two.statusCode, 200)
@@ -26,10 +27,10 @@ await t.test('a reconnect behind the end is answered with 204', async (t) => {
 
 await t.test('a reconnect behind the end of a topic that was removed is answered with 204', async (t) => {
   const { app, send } = await openApp(t)
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
   await finite.create('a', { contentType: 'text/plain' }, { messages: [{ kind: 'text', payload: 'x' }] })
   await finite.delete('a')
-  const end = app.fanfareHub.cursor(2)
+  const end = hubOf(app).cursor(2)
   const behind = await send({ url: '/topics/a/events', headers: { ...EVENT_STREAM, 'last-event-id': end } })
   t.equal(behind.statusCode, 204)
   const first = await send({ method: 'HEAD', url: '/topics/a/events?from=start', headers: EVENT_STREAM })
@@ -45,7 +46,7 @@ await t.test('a reconnect behind the end of a topic that was removed is answered
 
 await t.test('history includes the end', async (t) => {
   const { app, send } = await openApp(t)
-  const { finite } = app.fanfareHub
+  const { finite } = hubOf(app)
   await finite.create('a', { contentType: 'text/plain' })
   await finite.append('a', {
     messages: [{ kind: 'text', payload: 'é' }],
@@ -59,7 +60,7 @@ await t.test('history includes the end', async (t) => {
 
 await t.test('publishing to a finite topic and purging it are refused', async (t) => {
   const { app, send } = await openApp(t)
-  await app.fanfareHub.finite.create('a.b', { contentType: 'text/plain' })
+  await hubOf(app).finite.create('a.b', { contentType: 'text/plain' })
   const one = await send({ method: 'POST', url: '/topics/a.b/events', payload: { data: 1 } })
   t.match(isProblem(t, one, 409, 'finite-topic').detail, /\/streams\/a\/b/)
   const ephemeral = { data: 1, ephemeral: true }

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { fanfare } from '../../src/app.js'
 import { refusals } from '../../src/errors.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { metricsOf, valueOf } from '../helper/metrics.js'
 import { SECRET } from '../helper/token.js'
 import { openApp, until } from './open-app.js'
@@ -45,12 +46,12 @@ await t.test('the metrics count streams, events and bytes', async (t) => {
   t.equal(valueOf(before, 'fanfare_subscribed_patterns'), 3)
   stalled.stall()
   for (let n = 0; n < 10; n++) {
-    await app.fanfareHub.publish('a', { text: 'é' })
+    await hubOf(app).publish('a', { text: 'é' })
     if (n === 0) await until(() => stalled.isFull)
   }
-  await app.fanfareHub.publish('a', { data: 1, ephemeral: true })
-  await app.fanfareHub.publish('a', { data: 1, id: 'x' })
-  await app.fanfareHub.publish('a', { data: 1, id: 'x' })
+  await hubOf(app).publish('a', { data: 1, ephemeral: true })
+  await hubOf(app).publish('a', { data: 1, id: 'x' })
+  await hubOf(app).publish('a', { data: 1, id: 'x' })
   await until(() => first!.data.length === 12)
   const after = await read()
   const figures = (name: string, labels?: Record<string, string>) => valueOf(after, name, labels)
@@ -78,7 +79,7 @@ await t.test('the metrics count streams, events and bytes', async (t) => {
 
   stalled.drain()
   for (const sink of sinks) sink.close()
-  await app.fanfareHub.purge('a')
+  await hubOf(app).purge('a')
   const last = await read()
   t.equal(valueOf(last, 'fanfare_connections', { state: 'live' }), 0)
   t.equal(valueOf(last, 'fanfare_connections_opened_total'), 3)
@@ -118,11 +119,11 @@ await t.test('no metric has a topic or a subject as a label, and the number of l
   const { app, subscribe } = await openApp(t)
   const lines = async () => (await app.inject({ url: '/metrics' })).body.split('\n').length
   await subscribe('first')
-  await app.fanfareHub.publish('first', { data: 1 })
+  await hubOf(app).publish('first', { data: 1 })
   const before = await lines()
   for (let n = 0; n < 50; n++) {
     await subscribe(`topic.${n}`)
-    await app.fanfareHub.publish(`topic.${n}`, { data: n })
+    await hubOf(app).publish(`topic.${n}`, { data: n })
   }
   t.ok((await lines()) - before <= 8, 'no lines but those of garbage collections of another kind')
   t.notMatch((await app.inject({ url: '/metrics' })).body, /topic\.\d|first/)

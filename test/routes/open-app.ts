@@ -5,6 +5,7 @@ import { buildApp, type AppSettings } from '../../src/app.js'
 import { anybody } from '../hub/anybody.js'
 import { FakeSink } from '../hub/fake-sink.js'
 import { Selection } from '../../src/model/selection.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
@@ -44,8 +45,8 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
     subscribe: async (...patterns) => {
       const sink = new FakeSink()
       const selection = new Selection(patterns)
-      const start = await app.fanfareHub.locate(selection, {})
-      app.fanfareHub.subscribe({
+      const start = await hubOf(app).streams.locate(selection, {})
+      hubOf(app).streams.subscribe({
         info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody },
         selection,
         format: 'raw',

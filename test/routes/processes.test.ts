@@ -8,6 +8,7 @@ import { openLive, openStream, streamUrl, type EventStream } from '../helper/str
 import { token, type Grants } from '../helper/token.js'
 import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 import type { AppSettings } from '../../src/app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import type { ConnectionsPage } from '../../src/schemas/connection.js'
 import type { Node } from '../../src/schemas/node.js'
 import type { StatsHistory } from '../../src/schemas/stats.js'
@@ -76,12 +77,12 @@ await t.test('a stream of another process', async (t) => {
 
   await t.test('is given other topics', async (t) => {
     const stream = await openLive(t, streamUrl(b, ['a']), { token: ann })
-    await a.app.fanfareHub.publish('b', { text: 'before' })
+    await hubOf(a.app).publish('b', { text: 'before' })
     const change = { subscribe: ['b'], unsubscribe: ['a'], replay: 1 }
     const response = await a.ask('PATCH', `/connections/${idOf(stream)}`, change, ann)
     t.equal(response.statusCode, 200)
     t.strictSame(response.json(), { topics: ['b'] })
-    await a.app.fanfareHub.publish('b', { text: 'after' })
+    await hubOf(a.app).publish('b', { text: 'after' })
     await stream.until(() => stream.events.length === 2)
     t.strictSame(
       stream.events.map(({ data }) => data),
@@ -203,9 +204,9 @@ await t.test('admins list the streams of all processes by lag, and find them by 
   const [a, b] = await openTwo(t)
   const stalled = [await a.subscribe('a'), await b.subscribe('**'), await b.subscribe('b')]
   for (const sink of stalled) sink.stall()
-  for (const topic of ['a', 'b']) await a.app.fanfareHub.publish(topic, { data: 0 })
+  for (const topic of ['a', 'b']) await hubOf(a.app).publish(topic, { data: 0 })
   await until(() => stalled.every(({ isFull }) => isFull))
-  for (let n = 0; n < 20; n++) await a.app.fanfareHub.publish(n < 15 ? 'a' : 'b', { data: n })
+  for (let n = 0; n < 20; n++) await hubOf(a.app).publish(n < 15 ? 'a' : 'b', { data: n })
   const ann = await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
   for (const { ask } of [a, b]) {
     const list = async (query: string) =>
@@ -294,7 +295,7 @@ await t.test('a session of one process is valid at another', async (t) => {
 
 await t.test('named cursors', async (t) => {
   const [a, b] = await openTwo(t, { cluster: { seed: 1 }, maxCursorsPerSubject: 3 })
-  const hub = a.app.fanfareHub
+  const hub = hubOf(a.app)
   const id = (sequence: number) => `${hub.epoch}-${sequence}`
   for (let n = 1; n <= 60; n++) await hub.publish('a', { data: n })
 
@@ -345,7 +346,7 @@ await t.test('status, topics and nodes are those of all processes', async (t) =>
   await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
   await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
   await openLive(t, streamUrl(b, ['b']), { token: user('ann') })
-  await a.app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(a.app).publish('a', { data: 1 })
   a.node.leader = b.node.leader = () => b.node.node
   for (const { ask } of [a, b]) {
     t.match((await ask('GET', '/status')).json(), { clients: 3, topics: 1, nodes: 2 })
@@ -384,28 +385,28 @@ await t.test('what a process carries is counted since its start', async (t) => {
   const live = await openLive(t, streamUrl(b, ['a', 'b']), { token: bearer })
   const other = await openLive(t, streamUrl(b, ['a']), { token: bearer })
   const any = await openLive(t, streamUrl(b, ['*']), { token: admin })
-  const { fanfareHub } = a.app
-  await fanfareHub.publish('a', { data: 1, id: 'x' })
-  await fanfareHub.publish('a', { data: 1, id: 'x' })
-  await fanfareHub.publish('a', { data: 1, ephemeral: true })
-  await fanfareHub.publishAll([
+  const hub = hubOf(a.app)
+  await hub.publish('a', { data: 1, id: 'x' })
+  await hub.publish('a', { data: 1, id: 'x' })
+  await hub.publish('a', { data: 1, ephemeral: true })
+  await hub.publishAll([
     { topic: 'b', data: 1 },
     { topic: 'b', data: 1, id: 'y' },
     { topic: 'b', data: 1, ephemeral: true },
   ])
-  await fanfareHub.publishAll([{ topic: 'b', data: 1, id: 'y' }])
+  await hub.publishAll([{ topic: 'b', data: 1, id: 'y' }])
   await Promise.all([
     live.until(() => live.events.length === 5),
     other.until(() => other.events.length === 2),
     any.until(() => any.events.length === 5),
   ])
   other.destroy()
-  await until(() => b.app.fanfareHub.connections.size === 2)
+  await until(() => hubOf(b.app).connections.size === 2)
   const [first, second] = await nodesAt(a)
   t.match(first, { published: 5, sent: { events: 0 }, connections: 0, topics: 0 })
   t.match(second, { published: 0, sent: { events: 12 }, connections: 2, topics: 3 }, 'the ended stream counts')
   any.destroy()
-  await until(() => b.app.fanfareHub.connections.size === 1)
+  await until(() => hubOf(b.app).connections.size === 1)
   t.match((await nodesAt(a))[1], { sent: { events: 12 }, connections: 1, topics: 2 })
 })
 
@@ -426,10 +427,10 @@ await t.test('the event loop is measured while processes are listed', async (t) 
 await t.test('a process that does not answer is listed as unreachable, with its last figures', async (t) => {
   const [a, b] = await openTwo(t)
   await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
-  await a.app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(a.app).publish('a', { data: 1 })
   const [, before] = await nodesAt(a)
   b.node.freeze()
-  for (let n = 0; n < 3; n++) await a.app.fanfareHub.publish('a', { data: 1 })
+  for (let n = 0; n < 3; n++) await hubOf(a.app).publish('a', { data: 1 })
   const start = performance.now()
   const [first, second] = await nodesAt(a)
   t.ok(performance.now() - start < 3_000, 'it is not waited for')
@@ -445,7 +446,7 @@ await t.test('a process that does not answer is listed as unreachable, with its 
 await t.test('a process that has never answered a list is listed with what it has told', async (t) => {
   const [a, b] = await openTwo(t)
   await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
-  await until(() => b.app.fanfareHub.connections.size === 1)
+  await until(() => hubOf(b.app).connections.size === 1)
   b.node.freeze()
   const { version } = (await a.ask('GET', '/status')).json<{ version: string }>()
   const [, second] = await nodesAt(a)
@@ -485,7 +486,7 @@ await t.test('the statistics are those of all processes', async (t) => {
   const [a, b] = await openTwo(t)
   const observer = await openLive(t, streamUrl(a, ['fanfare.stats']), { token: admin })
   const streams = await Promise.all([a, b, b].map((hub) => openLive(t, streamUrl(hub, ['a']), { token: user('ann') })))
-  const timer = setInterval(() => void b.app.fanfareHub.publish('a', { text: 'x' }), 10)
+  const timer = setInterval(() => void hubOf(b.app).publish('a', { text: 'x' }), 10)
   t.teardown(() => clearInterval(timer))
   interface Figures {
     nodes: number
@@ -510,20 +511,20 @@ await t.test('a process waits for events that a client has read at another', asy
   const second = await openApp(t, { log: late, cluster: cluster.start() })
   const url = await listen(second.app)
   for (let n = 1; n <= 20; n++) {
-    const { id } = await first.app.fanfareHub.publish('a', { data: n })
+    const { id } = await hubOf(first.app).publish('a', { data: n })
     const page = await second.send({ url: `/topics/a/events?after=${id!}`, headers: { accept: 'application/json' } })
     t.match(page.json(), { events: [], gap: null })
-    const next = await first.app.fanfareHub.publish('a', { data: n })
+    const next = await hubOf(first.app).publish('a', { data: n })
     const bearer = user('ann')
     const stream = await openStream(t, streamUrl({ url }, ['a'], { lastEventId: next.id! }), { token: bearer })
     await stream.told('live')
     t.notOk(stream.all.some(({ type }) => type === 'fanfare.gap'))
-    const { id: from } = await first.app.fanfareHub.publish('a', { data: n })
+    const { id: from } = await hubOf(first.app).publish('a', { data: n })
     const reader = second.app.hub.events('a', { from: from! })
-    await first.app.fanfareHub.publish('a', { data: `after ${from!}` })
+    await hubOf(first.app).publish('a', { data: `after ${from!}` })
     t.match(await reader.next(), { value: { data: `after ${from!}` } })
     await reader.return!()
-    const last = await first.app.fanfareHub.publish('a', { data: n })
+    const last = await hubOf(first.app).publish('a', { data: n })
     const headers = { authorization: `Bearer ${bearer}` }
     const put = await second.send({ method: 'PUT', url: '/cursors/c', payload: { id: last.id }, headers })
     t.equal(put.statusCode, 200, put.body)
@@ -542,7 +543,7 @@ await t.test('the streams of a subject are counted together', async (t) => {
   t.equal(await refusal(a, user('ann')), 'busy')
   t.equal(await refusal(b, user('ann')), 'busy')
   second.destroy()
-  await until(() => b.app.fanfareHub.connections.size === 0)
+  await until(() => hubOf(b.app).connections.size === 0)
   await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
   await openLive(t, streamUrl(b, ['a']), { token: user('bob') })
   await openLive(t, streamUrl(b, ['a']), { token: user('bob') })

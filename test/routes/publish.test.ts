@@ -3,6 +3,7 @@ import http from 'node:http'
 import t, { type Test } from 'tap'
 import { anyTopic, token } from '../helper/token.js'
 import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const CURSOR = /^[a-z0-9]{8}-\d+$/
 const URL = '/topics/orders.42/events'
@@ -18,7 +19,7 @@ async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
 /** Checks that nothing was stored or sent. */
 async function isUntouched(t: Test, hub: OpenApp): Promise<void> {
   t.strictSame(await stored(hub), [], 'nothing is stored')
-  t.equal(hub.app.fanfareHub.head, 0)
+  t.equal(hubOf(hub.app).head, 0)
 }
 
 await t.test('one event', async (t) => {
@@ -31,13 +32,13 @@ await t.test('one event', async (t) => {
     t.equal(response.statusCode, 201)
     t.match(response.headers['content-type'], /^application\/json\b/)
     t.strictSame(response.json(), {
-      id: `${hub.app.fanfareHub.epoch}-1`,
+      id: `${hubOf(hub.app).epoch}-1`,
       topic: 'orders.42',
       duplicate: false,
       subscribers: 2,
     })
     t.match(await stored(hub), [
-      { id: `${hub.app.fanfareHub.epoch}-1`, topic: 'orders.42', type: 'created', data: { total: 12 } },
+      { id: `${hubOf(hub.app).epoch}-1`, topic: 'orders.42', type: 'created', data: { total: 12 } },
     ])
   })
 
@@ -183,16 +184,16 @@ await t.test('an ephemeral event with a publisher id is refused', async (t) => {
     )
   }
   await t.rejects(
-    hub.app.fanfareHub.publish('a', { ...event, id: 'x' }),
+    hubOf(hub.app).publish('a', { ...event, id: 'x' }),
     { name: 'HubError', code: 'invalid-event' },
     'publish',
   )
   await t.rejects(
-    hub.app.fanfareHub.publishAll([{ topic: 'a', ...event, id: 'x' }]),
+    hubOf(hub.app).publishAll([{ topic: 'a', ...event, id: 'x' }]),
     { name: 'HubError', code: 'invalid-event' },
     'publishAll',
   )
-  t.equal((await hub.app.fanfareHub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
+  t.equal((await hubOf(hub.app).publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
 })
 
 await t.test('the header Idempotency-Key is refused for batches and uploads, before the body is read', async (t) => {
@@ -500,7 +501,7 @@ await t.test('refusals', async (t) => {
 await t.test('a batch', async (t) => {
   await t.test('is stored in order, and answered with every cursor: 201', async (t) => {
     const hub = await openApp(t)
-    const { epoch } = hub.app.fanfareHub
+    const { epoch } = hubOf(hub.app)
     const response = await hub.send({
       method: 'POST',
       url: '/events',
@@ -546,7 +547,7 @@ await t.test('a batch', async (t) => {
     t.equal(response.statusCode, 201)
     t.match(response.json<{ events: unknown[] }>().events, {
       length: 1_000,
-      999: { id: `${hub.app.fanfareHub.epoch}-1000` },
+      999: { id: `${hubOf(hub.app).epoch}-1000` },
     })
   })
 
@@ -638,10 +639,10 @@ await t.test('a batch', async (t) => {
 await t.test('an unavailable log is a 503 with Retry-After', async (t) => {
   const hub = await openApp(t)
   const { HubError } = await import('../../src/model/hub-error.js')
-  t.intercept(hub.app.fanfareHub, 'publishChecked', {
+  t.intercept(hubOf(hub.app).publisher, 'publishChecked', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
-  t.intercept(hub.app.fanfareHub, 'publishOne', {
+  t.intercept(hubOf(hub.app).publisher, 'publishOne', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
   for (const [url, payload] of [
@@ -704,11 +705,11 @@ await t.test('an event beyond the limit of topics is refused: 429 with Retry-Aft
     'an ephemeral event does not create a topic',
   )
   t.equal((await post('/topics/a/events', { data: 6 })).statusCode, 201, 'existing topics accept more events')
-  await t.rejects(hub.app.fanfareHub.publish('c', { data: 3 }), {
+  await t.rejects(hubOf(hub.app).publish('c', { data: 3 }), {
     name: 'HubError',
     code: 'too-many-topics',
     index: undefined,
   })
-  await hub.app.fanfareHub.purge('b')
+  await hubOf(hub.app).purge('b')
   t.equal((await post('/topics/c/events', { data: 3 })).statusCode, 201, 'a topic has been trimmed')
 })

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { openStream } from '../helper/stream.js'
 import { token } from '../helper/token.js'
 import { isProblem, listen, openApp, type OpenApp } from './open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const admin = `Bearer ${token({ admin: true })}`
 const until = '2999-01-01T00:00:00Z'
@@ -99,9 +100,9 @@ await t.test('streams end at once, and tickets are refused', async (t) => {
   const other = await openStream(t, `${url}/topics/a/events`, { token: token({ sub: 'u2', subscribe: ['a'] }) })
   await Promise.all([...streams, other].map((stream) => stream.told('open')))
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
-  t.equal(hub.app.fanfareHub.connections.size, 1, 'the streams have ended before the answer')
+  t.equal(hubOf(hub.app).connections.size, 1, 'the streams have ended before the answer')
   for (const stream of streams) t.strictSame(await stream.told('close'), { reason: 'revoked' })
-  await hub.app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(hub.app).publish('a', { data: 1 })
   await other.count(1)
   isProblem(
     t,
@@ -118,8 +119,8 @@ await t.test('streams end at once, and tickets are refused', async (t) => {
 await t.test('a stream that opens during the revocation is refused', async (t) => {
   const hub = await openApp(t)
   const events = new EventEmitter()
-  const locate = hub.app.fanfareHub.locate.bind(hub.app.fanfareHub)
-  hub.app.fanfareHub.locate = async (...args) => {
+  const locate = hubOf(hub.app).streams.locate.bind(hubOf(hub.app).streams)
+  hubOf(hub.app).streams.locate = async (...args) => {
     const released = once(events, 'release')
     events.emit('held')
     await released
@@ -135,7 +136,7 @@ await t.test('a stream that opens during the revocation is refused', async (t) =
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
   events.emit('release')
   isProblem(t, await opening, 401, 'revoked-token')
-  t.equal(hub.app.fanfareHub.connections.size, 0)
+  t.equal(hubOf(hub.app).connections.size, 0)
 })
 
 await t.test('a revocation survives a restart', async (t) => {

@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { parseSetCookie, type SetCookie } from 'cookie'
 import { fanfare, type AppSettings } from '../../src/app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { openStream } from '../helper/stream.js'
 import { SECRET, token } from '../helper/token.js'
 import { isProblem, listen, openApp, type OpenApp } from './open-app.js'
@@ -223,8 +224,8 @@ await t.test('a session cannot change state for a page of another origin', async
 
 await t.test('a session cannot create or move a named cursor for a page of another origin', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
-  for (let n = 0; n < 3; n++) await hub.app.fanfareHub.publish('a', { data: n })
-  const { epoch, cursors } = hub.app.fanfareHub
+  for (let n = 0; n < 3; n++) await hubOf(hub.app).publish('a', { data: n })
+  const { epoch, cursors } = hubOf(hub.app)
   const subject = grants.sub
   const read = (name: string, headers: Record<string, string>, method: 'GET' | 'HEAD' = 'GET') =>
     withCookie(hub, method, `/topics/a/events?cursor=${name}&lastEventId=${epoch}-3`, token(grants), {

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, until } from './open-app.js'
 
@@ -44,7 +45,7 @@ await t.test('a token that is revoked while the body arrives is refused', async 
     body.push(text.slice(3))
     body.push(null)
     isProblem(t, await answer, 401, 'revoked-token', what)
-    t.equal(hub.app.fanfareHub.head, 0, 'no event is published')
+    t.equal(hubOf(hub.app).head, 0, 'no event is published')
     t.equal(
       (await hub.send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{
         revocations: unknown[]
@@ -72,18 +73,18 @@ await t.test('a token that expires while the body arrives is refused', async (t)
       body.push(text.slice(3))
       body.push(null)
       isProblem(t, await answer, 401, 'expired-token', what)
-      t.equal(hub.app.fanfareHub.head, 0)
+      t.equal(hubOf(hub.app).head, 0)
     }),
   )
 })
 
 await t.test('a token that expires while the events of a batch are checked is refused', async (t) => {
   const hub = await openApp(t)
-  const check = hub.app.fanfareHub.check.bind(hub.app.fanfareHub)
+  const check = hubOf(hub.app).publisher.check.bind(hubOf(hub.app).publisher)
   const exp = Date.now() / 1_000 + 600
   const later = Date.now() + 3_600_000
   let checked = 0
-  t.intercept(hub.app.fanfareHub, 'check', {
+  t.intercept(hubOf(hub.app).publisher, 'check', {
     value: (...args: Parameters<typeof check>) => {
       if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the check of the last event takes an hour
       return check(...args)
@@ -102,7 +103,7 @@ await t.test('a token that expires while the events of a batch are checked is re
     'expired-token',
   )
   t.equal(checked, 1_000)
-  t.equal(hub.app.fanfareHub.head, 0)
+  t.equal(hubOf(hub.app).head, 0)
 })
 
 await t.test('any body may begin with a byte order mark', async (t) => {
@@ -117,7 +118,7 @@ await t.test('any body may begin with a byte order mark', async (t) => {
     })
     t.equal(statusCode, method === 'PATCH' ? 404 : type === 'application/x-ndjson' ? 200 : 201, what)
   }
-  const { events } = await hub.app.fanfareHub.read(new Selection(['a']), { after: 0, events: 9 })
+  const { events } = await hubOf(hub.app).read(new Selection(['a']), { after: 0, events: 9 })
   t.strictSame(
     events.map(({ payload }) => payload),
     ['1', 'text', '1', '1'],

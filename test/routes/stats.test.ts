@@ -1,6 +1,7 @@
 import t from 'tap'
 import { poll } from '../helper/deadline.js'
 import { token } from '../helper/token.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import type { StatsHistory } from '../../src/schemas/stats.js'
 import { isProblem, openApp } from './open-app.js'
 
@@ -9,7 +10,7 @@ const admin = { authorization: `Bearer ${token({ sub: 'root', admin: true })}` }
 await t.test('the history of the statistics has a column for each figure', async (t) => {
   const { app, send, subscribe } = await openApp(t)
   await subscribe('a')
-  await app.fanfareHub.publish('a', { text: 'four' })
+  await hubOf(app).publish('a', { text: 'four' })
   const history = await poll(
     async () => {
       const response = await send({ method: 'GET', url: '/stats?range=1m', headers: admin })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { isProblem, openApp } from './open-app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -15,7 +16,7 @@ await t.test('the status has the numbers of streams and topics, the uptime, and 
   t.strictSame(rest, { status: 'ok', clients: 0, topics: 0, version })
   t.ok(uptime >= 0 && uptime < 60, 'the uptime is in seconds')
   const sinks = [await subscribe('a'), await subscribe('**')]
-  await app.fanfareHub.publishAll([
+  await hubOf(app).publishAll([
     { topic: 'a', data: 1 },
     { topic: 'b', data: 1 },
     { topic: 'b', data: 1 },
@@ -39,7 +40,7 @@ await t.test('a running hub is live and ready, without a token', async (t) => {
 
 await t.test('a stopping hub is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
-  const drained = app.fanfareHub.drain(0)
+  const drained = hubOf(app).drain(0)
   const response = await send({ method: 'GET', url: '/health/ready' })
   isProblem(t, response, 503, 'draining')
   t.match(response.headers['retry-after'], /^\d+$/)
@@ -49,7 +50,7 @@ await t.test('a stopping hub is live, but not ready', async (t) => {
 
 await t.test('a hub that cannot store events is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
-  t.intercept(app.fanfareHub, 'failure', { get: () => new Error('the disk is full') })
+  t.intercept(hubOf(app), 'failure', { get: () => new Error('the disk is full') })
   isProblem(t, await send({ method: 'GET', url: '/health/ready' }), 503, 'log-unavailable')
   t.equal((await send({ method: 'GET', url: '/health/live' })).statusCode, 200)
 })

@@ -4,6 +4,7 @@ import http from 'node:http'
 import t from 'tap'
 import { isProblem, listen, openApp } from './open-app.js'
 import { token } from '../helper/token.js'
+import { hubOf } from '../../src/plugins/hub.js'
 
 const text = { 'content-type': 'text/plain' }
 const json = { 'content-type': 'application/json' }
@@ -47,7 +48,7 @@ await t.test('a path with other characters is another stream', async (t) => {
     t.equal(created.statusCode, 201, path)
   }
   for (const path of paths) t.equal((await send({ url: `/streams/${path}` })).payload, path)
-  t.ok(await app.fanfareHub.finite.get('a~2Eb'), 'the topic of "a.b"')
+  t.ok(await hubOf(app).finite.get('a~2Eb'), 'the topic of "a.b"')
 })
 
 await t.test('a path that is no topic is refused', async (t) => {
@@ -195,7 +196,7 @@ await t.test('a stream whose lease ends without an append ends with an error', a
   const { app, send } = await openApp(t)
   await listen(app) // a listening server keeps the process alive during the wait
   await send({ method: 'PUT', url: '/streams/a', headers: { ...text, 'fanfare-lease': '1s' } })
-  await app.fanfareHub.finite.wait('a', Number.MAX_SAFE_INTEGER, AbortSignal.timeout(10_000))
+  await hubOf(app).finite.wait('a', Number.MAX_SAFE_INTEGER, AbortSignal.timeout(10_000))
   t.equal((await send({ method: 'HEAD', url: '/streams/a' })).headers['fanfare-status'], 'error')
 })
 

@@ -4,6 +4,7 @@ import net from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { Selection } from '../../src/model/selection.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { decodeChunks } from '../helper/chunks.js'
 import { openStream } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
@@ -40,7 +41,7 @@ async function open(
 
 await t.test('a stream has the headers for proxies and caches', async (t) => {
   const { app } = await openApp(t)
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   const { statusCode, headers, blocks } = await open(app, URL)
   t.equal(statusCode, 200)
   t.match(headers, {
@@ -48,11 +49,11 @@ await t.test('a stream has the headers for proxies and caches', async (t) => {
     'cache-control': 'no-store, no-transform',
     'x-accel-buffering': 'no',
     'fanfare-connection': /^[\w-]{8,}$/,
-    'last-event-id': `${app.fanfareHub.epoch}-1`,
+    'last-event-id': `${hubOf(app).epoch}-1`,
   })
   t.notOk('content-length' in headers)
   t.match(headers['vary'], /\baccept\b/i)
-  t.match(blocks[0], { id: `${app.fanfareHub.epoch}-1`, event: { type: 'fanfare.open' } })
+  t.match(blocks[0], { id: `${hubOf(app).epoch}-1`, event: { type: 'fanfare.open' } })
   t.strictSame(JSON.parse(blocks[0]!.event!.data), { connection: headers['fanfare-connection'], topics: ['orders.42'] })
 })
 
@@ -110,8 +111,8 @@ await t.test('Accept selects an event stream, a page of history, or neither', as
 
 await t.test('a stream starts at the last event id (header or query), at replay, or now', async (t) => {
   const { app } = await openApp(t)
-  for (const data of [1, 2, 3, 4]) await app.fanfareHub.publish('a', { data })
-  const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
+  for (const data of [1, 2, 3, 4]) await hubOf(app).publish('a', { data })
+  const cursor = (sequence: number) => `${hubOf(app).epoch}-${sequence}`
   const read = async (query: string, headers: Record<string, string> = {}) => {
     const { headers: answered, blocks } = await open(
       app,
@@ -141,11 +142,11 @@ await t.test('a stream starts at the last event id (header or query), at replay,
 
 await t.test('an unusable last event id is a gap, not an error', async (t) => {
   const { app } = await openApp(t)
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   for (const [lastEventId, reason] of [
     ['nonsense', 'invalid'],
     ['zzzzzzzz-1', 'epoch'],
-    [`${app.fanfareHub.epoch}-99`, 'future'],
+    [`${hubOf(app).epoch}-99`, 'future'],
   ] as const) {
     const { statusCode, headers, blocks } = await open(
       app,
@@ -160,19 +161,19 @@ await t.test('an unusable last event id is a gap, not an error', async (t) => {
       blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]),
       [
         ['fanfare.open', own],
-        ['fanfare.gap', `${app.fanfareHub.epoch}-0`],
+        ['fanfare.gap', `${hubOf(app).epoch}-0`],
       ],
     )
     const gap = blocks.find(({ event }) => event?.type === 'fanfare.gap')
-    t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.fanfareHub.epoch}-1` })
+    t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${hubOf(app).epoch}-1` })
   }
 })
 
 await t.test('a stream can have several topics, patterns, types and CloudEvents', async (t) => {
   const { app } = await openApp(t)
-  await app.fanfareHub.publish('a', { data: 1, type: 'x' })
-  await app.fanfareHub.publish('b.1', { data: 2 })
-  await app.fanfareHub.publish('c', { data: 3, type: 'y' })
+  await hubOf(app).publish('a', { data: 1, type: 'x' })
+  await hubOf(app).publish('b.1', { data: 2 })
+  await hubOf(app).publish('c', { data: 3, type: 'y' })
   const read = async (url: string) => {
     const { blocks } = await open(app, url, {}, (text) => text.includes('fanfare.live'))
     return blocks
@@ -195,7 +196,7 @@ await t.test('a stream can have several topics, patterns, types and CloudEvents'
   const [[, data] = []] = await read('/topics/a/events?replay=all&format=cloudevents')
   t.match(JSON.parse(data!), {
     specversion: '1.0',
-    id: `${app.fanfareHub.epoch}-1`,
+    id: `${hubOf(app).epoch}-1`,
     source: '/topics/a',
     type: 'x',
     subject: 'a',
@@ -242,7 +243,7 @@ await t.test('invalid streams are refused', async (t) => {
     /"users\.u2\.x"/,
   )
   isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', 'the topics of the hub')
-  t.equal(app.fanfareHub.connections.size, 0)
+  t.equal(hubOf(app).connections.size, 0)
 })
 
 await t.test('grants and anonymous topics allow a stream', async (t) => {
@@ -263,7 +264,7 @@ await t.test('grants and anonymous topics allow a stream', async (t) => {
 
 await t.test('HEAD returns the head and ends', async (t) => {
   const { app, send } = await openApp(t)
-  await app.fanfareHub.publish('orders.42', { data: 1 })
+  await hubOf(app).publish('orders.42', { data: 1 })
   const url = await listen(app)
 
   await t.test('of a stream', async (t) => {
@@ -271,12 +272,12 @@ await t.test('HEAD returns the head and ends', async (t) => {
     t.equal(response.status, 200)
     t.match(Object.fromEntries(response.headers), {
       'content-type': 'text/event-stream',
-      'last-event-id': `${app.fanfareHub.epoch}-1`,
+      'last-event-id': `${hubOf(app).epoch}-1`,
       'fanfare-connection': /./,
       'cache-control': 'no-store, no-transform',
     })
     t.equal(await response.text(), '')
-    t.equal(app.fanfareHub.connections.size, 0)
+    t.equal(hubOf(app).connections.size, 0)
   })
 
   await t.test('of a page of history', async (t) => {
@@ -329,7 +330,7 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
 
   await t.test('while the hub stops', async (t) => {
     const { app } = await openApp(t)
-    await app.fanfareHub.drain(0)
+    await hubOf(app).drain(0)
     await isBusy(t, app)
     await isBusy(t, app)
   })
@@ -337,7 +338,7 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
   await t.test('HEAD has no body then', async (t) => {
     const { app } = await openApp(t)
     const port = Number(new globalThis.URL(await listen(app)).port)
-    await app.fanfareHub.drain(0)
+    await hubOf(app).drain(0)
     const socket = net.connect(port, '127.0.0.1')
     t.teardown(() => void socket.destroy())
     socket.write(`HEAD ${URL} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
@@ -349,7 +350,7 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
 
   await t.test('a final refusal stops an EventSource', async (t) => {
     const { app, send } = await openApp(t)
-    await app.fanfareHub.drain(0)
+    await hubOf(app).drain(0)
     isProblem(
       t,
       await send({ method: 'GET', url: URL, headers: { authorization: 'Bearer x', accept: 'text/event-stream' } }),
@@ -367,9 +368,9 @@ await t.test('over a socket', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
     t.match(stream.headers, { 'transfer-encoding': 'chunked', connection: 'close' })
-    t.equal(app.fanfareHub.connections.size, 1)
+    t.equal(hubOf(app).connections.size, 1)
     stream.destroy()
-    await until(() => app.fanfareHub.connections.size === 0)
+    await until(() => hubOf(app).connections.size === 0)
   })
 
   await t.test('a stream works over HTTP/1.0, and for a pipelined request', async (t) => {
@@ -384,7 +385,7 @@ await t.test('over a socket', async (t) => {
       socket.on('data', (chunk: Buffer) => void (text += chunk.toString()))
       socket.write(`${prelude}GET ${URL} HTTP/${version}\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
       await until(() => text.includes('fanfare.open'))
-      await app.fanfareHub.publish('orders.42', { data: `for ${version}` })
+      await hubOf(app).publish('orders.42', { data: `for ${version}` })
       await until(() => text.includes(`data: "for ${version}"\n\n`))
       t.match(text, /HTTP\/1\.1 200 OK/)
       t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
@@ -394,7 +395,7 @@ await t.test('over a socket', async (t) => {
       else t.equal(decodeChunks(body).parts.length, 2, 'each write is a chunk')
       t.equal(/transfer-encoding: chunked/i.test(text.slice(begin)), version === '1.1')
       socket.destroy()
-      await until(() => app.fanfareHub.connections.size === 0)
+      await until(() => hubOf(app).connections.size === 0)
     }
   })
 
@@ -402,12 +403,12 @@ await t.test('over a socket', async (t) => {
     const selection = new Selection(['orders.42'])
     const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
     request.on('error', () => undefined)
-    await until(() => app.fanfareHub.connections.size === 1)
+    await until(() => hubOf(app).connections.size === 1)
     request.destroy()
-    await until(() => app.fanfareHub.connections.size === 0)
-    const { head } = app.fanfareHub
-    t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
-    t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
+    await until(() => hubOf(app).connections.size === 0)
+    const { head } = hubOf(app)
+    t.match(await hubOf(app).publish('orders.42', { data: 1 }), { subscribers: 0 })
+    t.equal((await hubOf(app).read(selection, { after: head, events: 9 })).events.length, 1)
   })
 })
 
@@ -486,7 +487,7 @@ await t.test('parameters of the other representation are refused', async (t) => 
 
 await t.test('an empty last event id counts as missing', async (t) => {
   const { app } = await openApp(t)
-  for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data, type: 'x' })
+  for (const data of [1, 2, 3]) await hubOf(app).publish('a', { data, type: 'x' })
   const read = async (query: string) => {
     const { blocks } = await open(
       app,
@@ -496,7 +497,7 @@ await t.test('an empty last event id counts as missing', async (t) => {
     )
     return blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
   }
-  t.strictSame(await read(`lastEventId=${app.fanfareHub.epoch}-1`), ['2', '3'])
+  t.strictSame(await read(`lastEventId=${hubOf(app).epoch}-1`), ['2', '3'])
   t.strictSame(await read('lastEventId=&replay=1'), ['3'])
   t.strictSame(await read('from=start'), ['1', '2', '3'])
   t.strictSame(await read('from=2020-01-01T00:00:00%2B02:00'), ['1', '2', '3'])
@@ -504,13 +505,13 @@ await t.test('an empty last event id counts as missing', async (t) => {
   t.strictSame(await read('replay=latest'), ['3'])
   t.match(
     (await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown),
-    [{ id: `${app.fanfareHub.epoch}-3`, topic: 'a', type: 'x', data: 3 }],
+    [{ id: `${hubOf(app).epoch}-3`, topic: 'a', type: 'x', data: 3 }],
   )
 })
 
 await t.test('the clock of a client may be ahead by the tolerance', async (t) => {
   const { app, send } = await openApp(t, { clockTolerance: 60_000 })
-  await app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(app).publish('a', { data: 1 })
   const from = (ahead: number) => `/topics/a/events?from=${new Date(Date.now() + ahead).toISOString()}`
   const { blocks } = await open(app, from(50_000), {}, (text) => text.includes('fanfare.live'))
   t.strictSame(
@@ -573,7 +574,7 @@ await t.test('only admins may observe', async (t) => {
   })
   t.equal(watcher.status, 200)
   t.match((await send({ url: '/topics/orders.42' })).json(), { subscribers: 0 })
-  t.strictSame(await app.fanfareHub.present('orders.42'), [])
-  t.equal(app.fanfareHub.connections.size, 1)
+  t.strictSame(await hubOf(app).present('orders.42'), [])
+  t.equal(hubOf(app).connections.size, 1)
   await watcher.body?.cancel()
 })

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { openStream } from '../helper/stream.js'
 import { SECRET, sign, token, type Grants } from '../helper/token.js'
 import { isProblem, listen, openApp, type OpenApp } from './open-app.js'
@@ -70,9 +71,9 @@ await t.test('a ticket opens the streams that its token would open', async (t) =
     await openStream(t, `${url}/events?topic=a&topic=users.u1.*&ticket=${ticket}`),
   ]
   await Promise.all([one.told('open'), several.told('open')])
-  await hub.app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(hub.app).publish('a', { data: 1 })
   await Promise.all([one.count(1), several.count(1)])
-  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, {
+  t.match([...hubOf(hub.app).connections.values()][0]!.info.principal, {
     subject: 'u1',
     grants: { subscribe: ['a', 'users.u1.*'] },
   })
@@ -93,7 +94,7 @@ await t.test('a ticket has the grants of its token', async (t) => {
   })
   await (await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)).told('open')
   t.match(
-    [...hub.app.fanfareHub.connections.values()][0]!.info.principal,
+    [...hubOf(hub.app).connections.values()][0]!.info.principal,
     {
       anonymous: false,
       subject: 'u1',
@@ -170,7 +171,7 @@ await t.test('a ticket only opens streams', async (t) => {
       `${method}: history`,
     )
   }
-  t.equal(hub.app.fanfareHub.stats().events, 0)
+  t.equal(hubOf(hub.app).stats().events, 0)
 })
 
 await t.test('a ticket expires after its time, and with its token', async (t) => {
@@ -194,7 +195,7 @@ await t.test('a stream continues when its ticket expires', async (t) => {
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)
   await stream.told('open')
   await delay(Date.parse(expiresAt) - Date.now() + 600) // the hub has twice looked for streams to end
-  await hub.app.fanfareHub.publish('a', { data: 1 })
+  await hubOf(hub.app).publish('a', { data: 1 })
   await stream.count(1)
   t.notOk(stream.isClosed)
 })
@@ -232,9 +233,9 @@ await t.test('a ticket is not accepted as a token, nor a token as a ticket', asy
 await t.test('a ticket of another hub is refused, even if both hubs have the same key', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
-  await hub.app.fanfareHub.records.put('ticket-key', SECRET)
+  await hubOf(hub.app).records.put('ticket-key', SECRET)
   const same = await openApp(t)
-  await same.app.fanfareHub.records.put('ticket-key', SECRET)
+  await hubOf(same.app).records.put('ticket-key', SECRET)
   const issued = await issue(t, same)
   t.equal((await open(same, issued.ticket)).statusCode, 200)
   isProblem(t, await refused(same, ticket), 401, 'invalid-ticket', 'a ticket of another hub')
@@ -299,7 +300,7 @@ await t.test('a valid token gets a ticket', async (t) => {
 await t.test('the key is created once and stored', async (t) => {
   const folder = t.testdir({})
   const first = await openApp(t, { log: `file:${folder}` })
-  t.equal(await first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before the first ticket')
+  t.equal(await hubOf(first.app).records.get('ticket-key'), undefined, 'not before the first ticket')
   const tickets = await Promise.all([issue(t, first), issue(t, first), issue(t, first)])
   for (const { ticket } of tickets) t.equal((await open(first, ticket)).statusCode, 200)
   await first.app.close()

@@ -2,6 +2,7 @@ import t from 'tap'
 import { HubError } from '../../src/model/hub-error.js'
 import type { ListedTopic } from '../../src/schemas/topic.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { hubOf } from '../../src/plugins/hub.js'
 import { share } from '../helper/shared-log.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, type OpenApp } from './open-app.js'
@@ -37,11 +38,11 @@ async function list(
 await t.test('the list of topics', async (t) => {
   const open = await openApp(t, { anonymousSubscribe: ['news.*'] })
   const names = ['orders.1', 'orders.2', 'users.u1.inbox', 'users.u2.inbox', 'news.today', '__proto__', 'constructor']
-  await open.app.fanfareHub.publishAll(names.map((topic) => ({ topic, data: topic })))
+  await hubOf(open.app).publishAll(names.map((topic) => ({ topic, data: topic })))
   const sorted = [...names].sort()
 
   await t.test('has the statistics of each topic', async (t) => {
-    await open.app.fanfareHub.publishAll([
+    await hubOf(open.app).publishAll([
       { topic: 'orders.1', data: 2 },
       { topic: 'orders.1', data: 3 },
     ])
@@ -51,7 +52,7 @@ await t.test('the list of topics', async (t) => {
       url: '/topics?prefix=orders.1',
       headers: { authorization: admin },
     })
-    const { fanfareHub: hub } = open.app
+    const hub = hubOf(open.app)
     t.match(response.json(), {
       topics: [{ topic: 'orders.1', subscribers: 2, events: 3, firstId: hub.cursor(1), lastId: hub.cursor(9) }],
       more: false,
@@ -135,7 +136,7 @@ await t.test('the list of topics', async (t) => {
         topics: ListedTopic[]
       }>().topics
     const before = Date.now()
-    await app.fanfareHub.publish('orders.2', { data: 'new' })
+    await hubOf(app).publish('orders.2', { data: 'new' })
     for (const { activity } of await get('search=orders&activity=true')) {
       t.equal(activity!.counts.length, 30)
       t.ok(activity!.counts.reduce((sum, count) => sum + count) > 0)
@@ -178,7 +179,7 @@ await t.test('a topic whose events are older than the process has the time of it
   t.teardown(() => log.close())
   const before = Date.now()
   for (const topic of ['a', 'b', 'a'])
-    await (await openApp(t, { log: share(log) })).app.fanfareHub.publish(topic, { data: 1 })
+    await hubOf((await openApp(t, { log: share(log) })).app).publish(topic, { data: 1 })
   const { send } = await openApp(t, { log: share(log) })
   for (let reading = 0; reading < 2; reading++) {
     const response = await send({ method: 'GET', url: '/topics?activity=true', headers: { authorization: admin } })
@@ -194,7 +195,7 @@ await t.test('a topic whose events are older than the process has the time of it
 
 await t.test('a topic', async (t) => {
   const { app, send, subscribe } = await openApp(t, { anonymousSubscribe: ['news.*'] })
-  await app.fanfareHub.publish('orders.1', { data: 1 })
+  await hubOf(app).publish('orders.1', { data: 1 })
   const get = (topic: string, authorization: string | null = bearer(['orders.*'])) =>
     send({ method: 'GET', url: `/topics/${encodeURIComponent(topic)}`, headers: { authorization } })
   const sink = await subscribe('orders.**')
@@ -202,8 +203,8 @@ await t.test('a topic', async (t) => {
     topic: 'orders.1',
     subscribers: 1,
     events: 1,
-    firstId: app.fanfareHub.cursor(1),
-    lastId: app.fanfareHub.cursor(1),
+    firstId: hubOf(app).cursor(1),
+    lastId: hubOf(app).cursor(1),
   })
   t.strictSame(
     (await get('orders.2')).json(),
@@ -229,7 +230,7 @@ await t.test('a topic', async (t) => {
 await t.test('a purge', async (t) => {
   await t.test('removes the events of a topic and returns their number', async (t) => {
     const { app, send, subscribe } = await openApp(t)
-    await app.fanfareHub.publishAll([
+    await hubOf(app).publishAll([
       { topic: 'a', data: 1 },
       { topic: 'b', data: 2 },
       { topic: 'a', data: 3 },
@@ -247,12 +248,12 @@ await t.test('a purge', async (t) => {
         events: { id: string }[]
         gap: unknown
       }>()
-    t.match(await history(`after=${app.fanfareHub.cursor(0)}`), {
-      events: [{ id: app.fanfareHub.cursor(2) }],
-      gap: { reason: 'expired', oldest: app.fanfareHub.cursor(2) },
+    t.match(await history(`after=${hubOf(app).cursor(0)}`), {
+      events: [{ id: hubOf(app).cursor(2) }],
+      gap: { reason: 'expired', oldest: hubOf(app).cursor(2) },
     })
     t.match(
-      await history(`after=${app.fanfareHub.cursor(3)}`),
+      await history(`after=${hubOf(app).cursor(3)}`),
       { events: [], gap: null },
       'a cursor after the purged events gets no gap',
     )
@@ -263,17 +264,17 @@ await t.test('a purge', async (t) => {
 
   await t.test('is for admins only', async (t) => {
     const { app, send } = await openApp(t)
-    await app.fanfareHub.publish('a', { data: 1 })
+    await hubOf(app).publish('a', { data: 1 })
     const purge = (authorization: string | null) =>
       send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization } })
     t.match(isProblem(t, await purge(bearer(['**'])), 403, 'not-granted').detail, /"admin": true/)
     isProblem(t, await purge(null), 401, 'missing-token')
-    t.equal(app.fanfareHub.stats().events, 1)
+    t.equal(hubOf(app).stats().events, 1)
   })
 
   await t.test('is refused temporarily while the log is unavailable', async (t) => {
     const { app, send } = await openApp(t)
-    t.intercept(app.fanfareHub, 'purge', {
+    t.intercept(hubOf(app), 'purge', {
       value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')),
     })
     const response = await send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization: admin } })

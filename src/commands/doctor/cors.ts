@@ -32,7 +32,20 @@ export async function examineCors(address: HubAddress, origin: string, report: R
     },
   })
   const simple = await ask(address, '/status', { headers: { origin } })
-  const [allowed, answered] = [preflight, simple].map(({ headers }) => headers['access-control-allow-origin'])
+  reportAnswers(origin, preflight, simple.headers['access-control-allow-origin'], report)
+}
+
+/**
+ * Reports the first fault of the answers to a page.
+ * @param answered the origins that the answer to the request allows
+ */
+function reportAnswers(
+  origin: string,
+  preflight: Awaited<ReturnType<typeof ask>>,
+  answered: string | undefined,
+  report: Report,
+): void {
+  const allowed = preflight.headers['access-control-allow-origin']
   if (allowed?.includes(',') || answered?.includes(','))
     report(
       'fault',

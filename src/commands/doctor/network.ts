@@ -75,25 +75,30 @@ async function examineAddress(
   }
 }
 
+/** Connects with TLS, whatever the certificate is: its faults are reported later. */
+function shakeHands(host: string, port: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls(
+      {
+        host,
+        port,
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ALPNProtocols: ['h2', 'http/1.1'],
+        rejectUnauthorized: false,
+      },
+      () => resolve(socket),
+    )
+    socket.setTimeout(TIMEOUT, () => socket.destroy(new Error(`no handshake within ${TIMEOUT / 1_000} s`)))
+    socket.once('error', reject)
+  })
+}
+
 /** Examines the certificate, and which version of HTTP the server chooses (RFC 7301). */
 async function examineTls(host: string, port: number, { isUnverified }: HubAddress, report: Report): Promise<boolean> {
   const startedAt = performance.now()
   let socket: TLSSocket | undefined
   try {
-    socket = await new Promise<TLSSocket>((resolve, reject) => {
-      const connected = connectTls(
-        {
-          host,
-          port,
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-          ALPNProtocols: ['h2', 'http/1.1'],
-          rejectUnauthorized: false, // the fault is reported below, with the certificate
-        },
-        () => resolve(connected),
-      )
-      connected.setTimeout(TIMEOUT, () => connected.destroy(new Error(`no handshake within ${TIMEOUT / 1_000} s`)))
-      connected.once('error', reject)
-    })
+    socket = await shakeHands(host, port)
     const { valid_to: until } = socket.getPeerCertificate()
     const left = Date.parse(until) - Date.now()
     if (!socket.authorized && isUnverified !== true) {

@@ -46,22 +46,7 @@ export class Neighbours {
   constructor(source: NeighboursSource, { version, presenceGrace }: NeighboursOptions) {
     const { messenger, fanout, connections } = source
     this.#messenger = messenger
-    const peers = (this.#peers = new Peers(messenger, {
-      state: () => ({
-        watchesConnections: this.systemTopics.watchesConnections,
-        watchesPresence: this.presence.isFollowing,
-        presenceChanges: this.presence.sentChanges(),
-        report: this.reports.own(),
-      }),
-      told: (node, { presenceChanges, report }) => {
-        this.reports.told(report)
-        void this.presence.told(node, presenceChanges)
-      },
-      gone: (node) => {
-        this.reports.gone(node)
-        this.presence.gone(node)
-      },
-    }))
+    const peers = (this.#peers = this.#createPeers())
     const since = wallNow()
     const reports = (this.reports = new NodeReports(messenger, (withLoad) => ({
       node: messenger.node,
@@ -85,6 +70,25 @@ export class Neighbours {
       isWatched: () => fanout.isPresenceWatched,
       isFollowed: () => peers.some('watchesPresence'),
       greet: () => peers.greet(),
+    })
+  }
+
+  #createPeers(): Peers {
+    return new Peers(this.#messenger, {
+      state: () => ({
+        watchesConnections: this.systemTopics.watchesConnections,
+        watchesPresence: this.presence.isFollowing,
+        presenceChanges: this.presence.sentChanges(),
+        report: this.reports.own(),
+      }),
+      told: (node, { presenceChanges, report }) => {
+        this.reports.told(report)
+        void this.presence.told(node, presenceChanges)
+      },
+      gone: (node) => {
+        this.reports.gone(node)
+        this.presence.gone(node)
+      },
     })
   }
 

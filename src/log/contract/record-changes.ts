@@ -4,6 +4,25 @@ import type { RecordChange } from '../log.js'
 import { equal, same, until } from './assertions.js'
 import type { Case } from './trial.js'
 
+/**
+ * Checks that a watcher has got the current value of each record last, and no value twice.
+ * @param seen the values of each record, which grow
+ */
+function isEachChangeOnce(
+  seen: ReadonlyMap<string, number[]>,
+  listed: readonly { key: string; value: unknown }[],
+): void {
+  same([...seen.keys()].sort(), listed.map(({ key }) => key).sort())
+  for (const { key, value } of listed) equal(seen.get(key)!.at(-1), value)
+  for (const [key, values] of seen) {
+    equal(new Set(values).size, values.length, `no value of ${key} is delivered twice`)
+    same(
+      values,
+      values.toSorted((a, b) => a - b),
+    )
+  }
+}
+
 export const recordChanges: readonly Case[] = [
   {
     name: 'a follower and a watcher get the expiry of a record',
@@ -55,15 +74,7 @@ export const recordChanges: readonly Case[] = [
       changes.push(records.delete('a/1'))
       const stop = await watching
       await Promise.all(changes)
-      same([...seen.keys()].sort(), (await records.list('a/')).map(({ key }) => key).sort())
-      for (const { key, value } of await records.list('a/')) equal(seen.get(key)!.at(-1), value)
-      for (const [key, values] of seen) {
-        equal(new Set(values).size, values.length, `no value of ${key} is delivered twice`)
-        same(
-          values,
-          values.toSorted((a, b) => a - b),
-        )
-      }
+      isEachChangeOnce(seen, await records.list('a/'))
       told.length = 0
       await records.put('a/1', 1)
       await records.delete('a/1')

@@ -91,50 +91,31 @@ export const reopened: readonly Case[] = [
     name: 'the log trims only events that are too old, after restarts with a clock that was ahead or behind',
     needs: ['clock', 'reopen'],
     async check(trial) {
-      const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
-      const pass = (time: number) => {
-        clock.now += time
-        clock.elapsed += time
-      }
-      const retention = { ...KEEP_ALL, age: 10_000 }
-      let log = await trial.open(
-        retention,
-        () => clock.now,
-        () => clock.elapsed,
-      )
-      const reopenLog = async () => {
-        clock.elapsed = 77 // the monotonic clock starts again
-        log = await trial.reopen(
-          log,
-          retention,
-          () => clock.now,
-          () => clock.elapsed,
-        )
-      }
-      await log.append([event('old')])
+      const { clock, log, pass, again } = await startClocks(trial, { ...KEEP_ALL, age: 10_000 })
+      await log().append([event('old')])
       pass(1_001)
-      await log.append([event('ahead')])
+      await log().append([event('ahead')])
       clock.now -= 1e10
-      await reopenLog()
+      await again()
       pass(5_000)
-      await log.append([event('right')])
+      await log().append([event('right')])
       clock.now -= 1e10
-      await reopenLog()
-      await log.append([event('back')])
+      await again()
+      await log().append([event('back')])
       clock.now += 1e10
       pass(4_000)
-      await log.append([event('right')])
-      await reopenLog()
-      await retainsAtMost(log, 4) // the trimmer has run
-      same(sequences(await readAll(log)), [2, 3, 4, 5])
+      await log().append([event('right')])
+      await again()
+      await retainsAtMost(log(), 4) // the trimmer has run
+      same(sequences(await readAll(log())), [2, 3, 4, 5])
       pass(1_001)
-      await retainsAtMost(log, 3)
-      same(sequences(await readAll(log)), [3, 4, 5])
+      await retainsAtMost(log(), 3)
+      same(sequences(await readAll(log())), [3, 4, 5])
       pass(5_000)
-      await retainsAtMost(log, 2)
-      same(sequences(await readAll(log)), [5])
+      await retainsAtMost(log(), 2)
+      same(sequences(await readAll(log())), [5])
       pass(4_000)
-      await retains(log, 0)
+      await retains(log(), 0)
     },
   },
 
@@ -196,5 +177,25 @@ async function startOver(trial: Trial, limits: Partial<Retention> = {}) {
     clock,
     log: () => log,
     again: async () => (log = await trial.reopen(log, { ...KEEP_ALL, ...limits }, () => clock.now)),
+  }
+}
+
+/** Opens a log that `again` closes and opens again, with a wall clock that can be set while monotonic time passes. */
+async function startClocks(trial: Trial, retention: Retention) {
+  const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
+  const now = () => clock.now
+  const elapsed = () => clock.elapsed
+  let log = await trial.open(retention, now, elapsed)
+  return {
+    clock,
+    log: () => log,
+    pass(time: number) {
+      clock.now += time
+      clock.elapsed += time
+    },
+    async again() {
+      clock.elapsed = 77 // the monotonic clock starts again
+      log = await trial.reopen(log, retention, now, elapsed)
+    },
   }
 }

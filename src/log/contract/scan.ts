@@ -9,6 +9,25 @@ import { event, isOf, manyEvents, numbered, range, sequences, type Numbered } fr
 import { EVERYTHING, readAll, readFrom, readPages, type PageRead } from './reads.js'
 import { KEEP_ALL, type Case } from './trial.js'
 
+/** A selection without events. */
+const NOTHING = new Selection(['nobody'])
+
+interface ScanSpan {
+  after: number
+  until?: number
+}
+
+/** Returns the result of a scan, and the events that the visitor got before it returned false. */
+async function scanEvents(log: EventLog, selection: Selection, span: ScanSpan, limit = Infinity) {
+  const events: StoredEvent[] = []
+  const scanned = await log.scan(
+    selection,
+    span,
+    (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0,
+  )
+  return { events, ...scanned }
+}
+
 export const scan: readonly Case[] = [
   {
     name: 'selects by topic, several topics, pattern and type',
@@ -111,21 +130,8 @@ export const scan: readonly Case[] = [
           event('b'),
         ]),
       )
-      const show = async (selection: Selection, span: { after: number; until?: number }, limit = Infinity) => {
-        const events: StoredEvent[] = []
-        const scanned = await log.scan(
-          selection,
-          span,
-          (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0,
-        )
-        return { events, ...scanned }
-      }
-      for (const selection of [
-        new Selection(['a']),
-        EVERYTHING,
-        new Selection(['*'], ['even']),
-        new Selection(['nobody']),
-      ]) {
+      const show = (selection: Selection, span: ScanSpan, limit?: number) => scanEvents(log, selection, span, limit)
+      for (const selection of [new Selection(['a']), EVERYTHING, new Selection(['*'], ['even']), NOTHING]) {
         for (const span of [{ after: 0 }, { after: 3 }, { after: 2, until: 7 }, { after: 12 }]) {
           same(await show(selection, span), await readPage(log, selection, { ...span, events: 1e9 }))
         }
@@ -140,12 +146,10 @@ export const scan: readonly Case[] = [
         more: false,
       })
       has(await show(EVERYTHING, { after: 4 }, 0), { events: [], position: 4, more: true })
-      await rejects(
-        log.scan(EVERYTHING, { after: 0 }, () => {
-          throw new Error('mine')
-        }),
-        { message: 'mine' },
-      )
+      const fail = () => {
+        throw new Error('mine')
+      }
+      await rejects(log.scan(EVERYTHING, { after: 0 }, fail), { message: 'mine' })
       has(
         await show(EVERYTHING, { after: 10 }),
         { events: [{ sequence: 11 }, { sequence: 12 }] },

@@ -151,19 +151,8 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(
-    tables: Tables,
-    {
-      folder,
-      durability,
-      retention,
-      now,
-      elapsed,
-      leaderTimeout = LEADER_TIMEOUT,
-      onHealth = () => undefined,
-      onRole = () => undefined,
-    }: FileLogOptions,
-  ) {
+  private constructor(tables: Tables, options: FileLogOptions) {
+    const { folder, durability, retention, now, elapsed, leaderTimeout = LEADER_TIMEOUT } = options
     this.#tables = tables
     const role = () => this.#member
     const state = (this.#state = new State(tables))
@@ -188,8 +177,8 @@ export class FileLog implements EventLog {
       leaderTimeout,
       peers: this.peers,
       transactions: this.transactions,
-      onHealth,
-      onRole,
+      onHealth: options.onHealth ?? (() => undefined),
+      onRole: options.onRole ?? (() => undefined),
       onDelta: (delta) => this.#tell(delta),
       reload: () => this.#reload(),
       catchUp: () => this.#catchUp(),

@@ -92,13 +92,7 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
   if (topicBytes > MAX_FIELD || typeBytes > MAX_FIELD || idBytes > MAX_FIELD)
     throw new RangeError(`A topic, a type or an id may have at most ${MAX_FIELD} bytes.`)
   if (attributes !== '') writeAttributesLength(view, isAscii ? attributes.length : Buffer.byteLength(attributes))
-  view.setUint8(
-    HEADER.flags,
-    (kind === 'text' ? FLAGS.text : kind === 'bytes' ? FLAGS.bytes : 0) |
-      (event.type === undefined ? 0 : FLAGS.type) |
-      (event.id === undefined ? 0 : FLAGS.id) |
-      (attributes === '' ? 0 : FLAGS.attributes),
-  )
+  view.setUint8(HEADER.flags, flagsOf(event))
   view.setFloat64(HEADER.time, time, true)
   view.setFloat64(HEADER.previous, previous, true)
   view.setUint16(HEADER.topic, topicBytes, true)
@@ -107,6 +101,15 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
   view.setUint32(HEADER.checksum, checksumOf(sequence, row, end), true)
   row.end = end
   return { row, size: sizeOfRow(end, idBytes === 0 ? 0 : idBytes + topicBytes) }
+}
+
+function flagsOf({ kind, type, id, attributes = '' }: NewEvent): number {
+  return (
+    (kind === 'text' ? FLAGS.text : kind === 'bytes' ? FLAGS.bytes : 0) |
+    (type === undefined ? 0 : FLAGS.type) |
+    (id === undefined ? 0 : FLAGS.id) |
+    (attributes === '' ? 0 : FLAGS.attributes)
+  )
 }
 
 function writeAttributesLength(view: DataView, bytes: number): void {

@@ -60,10 +60,20 @@ export class State implements TrimHistory {
    * Reads the tables. It reads the events that the index lacks one by one, since they are few.
    * @throws StoreError if the tables are damaged
    */
-  constructor({ meta, topics, events, emptiedBySequence, records, damage }: Tables) {
+  constructor(tables: Tables) {
+    const { meta, topics, emptiedBySequence, records } = tables
     this.totals = toTotals(meta.get('totals'))
     this.recordChanges = recordChangesOf(meta.get('records'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
+    this.#readTopics(topics)
+    if (countOf(records.getKeys()) !== entriesOf(records))
+      throw new StoreError('Records are missing, such as revocations: their table is damaged.')
+    this.finite.read(records.getKeys({ start: FINITE_PREFIX, end: `${FINITE_PREFIX}\uffff` }))
+    this.#readUnindexed(tables)
+  }
+
+  /** @throws StoreError if the table is damaged */
+  #readTopics(topics: Tables['topics']): void {
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, trimmed, sum] = value
       if (sum !== sumOf(key)) throw new StoreError(`The row of the topic ${JSON.stringify(key)} is damaged.`)
@@ -78,9 +88,10 @@ export class State implements TrimHistory {
     }
     if (this.topics.size !== entriesOf(topics))
       throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
-    if (countOf(records.getKeys()) !== entriesOf(records))
-      throw new StoreError('Records are missing, such as revocations: their table is damaged.')
-    this.finite.read(records.getKeys({ start: FINITE_PREFIX, end: `${FINITE_PREFIX}\uffff` }))
+  }
+
+  /** Reads the events that the index lacks. Reports those that are missing or damaged. */
+  #readUnindexed({ events, damage }: Tables): void {
     let found = 0
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++

@@ -220,22 +220,14 @@ export class Writer {
     }
     if (appends.length === 0 || this.failure) await this.#health.lookForRoom()
     const noRoom = this.#health.isFull
-    let must = this.#body.workOf(appends, records)
+    const must = this.#body.workOf(appends, records)
     // does not await if there is room: this runs for every transaction
     const canAppend = appends.length > 0 && !noRoom && (room.has(must, 'publish') || (await room.make(must, 'publish')))
     let limits = canAppend ? this.#limits.next(must, NO_LIMITS) : undefined
     if (!limits) {
-      this.#refuseAll(appends, [], [], room.failure)
-      // checks whether the disk is full, or the group was only larger than the largest event
-      if (appends.length > 0 && !noRoom) await this.#health.lookForRoom()
+      limits = await this.#refuseAppends(appends, records, noRoom)
       appends = []
-      must = this.#body.workOf(appends, records)
-      limits = (await room.make(must, 'trim')) ? this.#limits.next(must) : undefined
-      this.#isStuck = !limits
-      if (!limits) {
-        this.#health.set(room.failure)
-        return this.#refuseAll([], records, purges, room.failure)
-      }
+      if (!limits) return this.#refuseAll([], records, purges, room.failure)
     }
     let outcome: Outcome
     const began = performance.now()
@@ -248,13 +240,7 @@ export class Writer {
     transactions.durations.observe((performance.now() - began) / 1_000)
     transactions.events.observe(outcome.stored.length)
     if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
-    room.used(outcome.work)
-    this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
-    if (!this.#health.isFull) this.#health.set(undefined)
-    const { trims, purged } = outcome.apply()
-    this.#state.finite.changed(outcome.records)
-    this.#options.onCommit(outcome.replicate)
-    this.#tell({ events: outcome.stored, trims, records: outcome.records })
+    const purged = this.#apply(outcome)
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {
       this.#health.set(lostMeanwhile)
@@ -263,14 +249,41 @@ export class Writer {
     }
     // counts before a publisher of this process can publish again
     const expected = this.#appends.length + appends.length
-    appends.forEach(({ resolve, reject }, index) => {
-      const answer = outcome.appended[index]!
-      if (answer instanceof HubError) reject(answer)
-      else resolve(answer)
-    })
+    answerAppends(appends, outcome)
     for (const { resolve } of records) resolve()
     this.#purges.resolve(purged)
     return expected
+  }
+
+  /**
+   * Refuses appends, since there is no room for them.
+   * @returns the limits of a transaction without appends; `undefined`: there is no room for any transaction
+   */
+  async #refuseAppends(appends: PendingAppend[], records: PendingRecord[], noRoom: boolean) {
+    const { room } = this.#options
+    this.#refuseAll(appends, [], [], room.failure)
+    // checks whether the disk is full, or the group was only larger than the largest event
+    if (appends.length > 0 && !noRoom) await this.#health.lookForRoom()
+    const must = this.#body.workOf([], records)
+    const limits = (await room.make(must, 'trim')) ? this.#limits.next(must) : undefined
+    this.#isStuck = !limits
+    if (!limits) this.#health.set(room.failure)
+    return limits
+  }
+
+  /**
+   * Applies a transaction to the state, and tells the followers.
+   * @returns the purged topics
+   */
+  #apply(outcome: Outcome): ReturnType<Outcome['apply']>['purged'] {
+    this.#options.room.used(outcome.work)
+    this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
+    if (!this.#health.isFull) this.#health.set(undefined)
+    const { trims, purged } = outcome.apply()
+    this.#state.finite.changed(outcome.records)
+    this.#options.onCommit(outcome.replicate)
+    this.#tell({ events: outcome.stored, trims, records: outcome.records })
+    return purged
   }
 
   #tell(delta: LogDelta): void {
@@ -287,4 +300,12 @@ export class Writer {
     this.#purges.reject(purges, notPurged(cause))
     return 0
   }
+}
+
+function answerAppends(appends: readonly PendingAppend[], { appended }: Outcome): void {
+  appends.forEach(({ resolve, reject }, index) => {
+    const answer = appended[index]!
+    if (answer instanceof HubError) reject(answer)
+    else resolve(answer)
+  })
 }

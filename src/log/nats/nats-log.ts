@@ -109,43 +109,62 @@ export class NatsLog implements EventLog {
   }
 
   private constructor(options: NatsLogOptions, link: NatsLink) {
-    const { nats, replicas, retention, now, onHealth, onNotice } = options
-    const { prefix, timeout } = nats
+    const { prefix, timeout } = options.nats
     this.#options = options
     this.#link = link
     this.#calls = new Calls(link, timeout)
     const jetstream = (this.#jetstream = new JetStream(link, Math.min(timeout, ATTEMPT)))
-    const subjects = (this.#subjects = new Subjects(prefix))
-    const requests = (this.#requests = new Requests(link))
+    this.#subjects = new Subjects(prefix)
+    this.#requests = new Requests(link)
     const finite = new FiniteNames() // the topics whose events are not trimmed
-    this.#source = new EventSource(jetstream, new DirectGet(requests, prefix, timeout), prefix, subjects, finite)
-    const follower = (this.#follower = new StreamFollower({
-      link,
-      jetstream,
-      stream: prefix,
-      subjects,
+    const directGet = new DirectGet(this.#requests, prefix, timeout)
+    this.#source = new EventSource(jetstream, directGet, prefix, this.#subjects, finite)
+    this.#follower = this.#createFollower(finite)
+    this.#guard = this.#createGuard()
+    this.records = this.#createRecords(finite)
+    this.#appender = this.#createAppender()
+    this.view = new NatsView(this.#follower, this.#guard)
+  }
+
+  /** @param finite the topics whose events are not trimmed */
+  #createFollower(finite: FiniteNames): StreamFollower {
+    const { nats, retention, onNotice } = this.#options
+    return new StreamFollower({
+      link: this.#link,
+      jetstream: this.#jetstream,
+      stream: nats.prefix,
+      subjects: this.#subjects,
       retention,
       finite,
       followers: this.#followers,
       learnPurges: () => this.records.catchUp(),
       onBegin: (index) => this.#begin(index),
       onNotice: (message) => onNotice?.(message),
-    }))
-    const guard = (this.#guard = new StreamGuard({
-      link,
-      jetstream,
-      follower,
-      config: eventStream(prefix, retention, replicas),
-      patience: timeout,
+    })
+  }
+
+  #createGuard(): StreamGuard {
+    const { nats, replicas, retention, onHealth, onNotice } = this.#options
+    return new StreamGuard({
+      link: this.#link,
+      jetstream: this.#jetstream,
+      follower: this.#follower,
+      config: eventStream(nats.prefix, retention, replicas),
+      patience: nats.timeout,
       onHealth: (failure) => onHealth?.(failure),
       onNotice: (message) => onNotice?.(message),
-    }))
-    this.records = new NatsRecords({
-      link,
-      jetstream,
-      requests,
-      timeout,
-      stream: recordStream(prefix, 1).name,
+    })
+  }
+
+  #createRecords(finite: FiniteNames): NatsRecords {
+    const { nats, retention, now } = this.#options
+    const follower = this.#follower
+    return new NatsRecords({
+      link: this.#link,
+      jetstream: this.#jetstream,
+      requests: this.#requests,
+      timeout: nats.timeout,
+      stream: recordStream(nats.prefix, 1).name,
       purgeTtl: Math.min(MAX_TTL, Math.ceil(retention.age / 1_000) + PURGE_MARGIN),
       now,
       onChange: (change) => {
@@ -155,21 +174,26 @@ export class NatsLog implements EventLog {
       onPurge: (topic, mark, sequence) => follower.purge(topic, mark, sequence),
       ask: (request) => this.#calls.ask(request),
     })
-    this.#appender = new NatsAppender({
-      link,
-      requests,
-      subjects,
+  }
+
+  #createAppender(): NatsAppender {
+    const { nats, retention } = this.#options
+    const follower = this.#follower
+    const guard = this.#guard
+    return new NatsAppender({
+      link: this.#link,
+      requests: this.#requests,
+      subjects: this.#subjects,
       epoch: () => follower.epoch,
       isSame: () => this.#calls.askAgain(() => guard.isSame()),
       ids: () => follower.ids,
       retained: () => follower.index.retained,
       maxTopics: retention.topics ?? Infinity,
-      timeout,
+      timeout: nats.timeout,
       head: () => follower.index.head,
       onStored: (sequence, head) => guard.stored(sequence, head),
       reach: (sequence) => follower.reach(sequence),
     })
-    this.view = new NatsView(follower, guard)
   }
 
   append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]> {

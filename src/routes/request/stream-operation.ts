@@ -7,6 +7,8 @@ import { nodeOf } from '../../hub/connection-id.js'
 import type { Stream } from '../../hub/stream.js'
 import { quote } from '../../model/quote.js'
 import { isString, shapeOf, type Check } from '../../model/shape.js'
+import { kRequireInForce } from '../../plugins/auth.js'
+import { hubOf } from '../../plugins/hub.js'
 import { outcomeOf, outcomeWith, valueOf } from '../../plugins/outcome.js'
 
 /** The request for an operation, with the principal of the client's request. */
@@ -39,9 +41,7 @@ export function streamOperation<Input, Result>(
   shape: OperationShape<Input, Result>,
   operate: (stream: Stream, asking: Bearer, input: Input) => Result,
 ): RunOperation<Input, Result> {
-  const {
-    fanfareHub: { connections, messenger },
-  } = app
+  const { connections, messenger } = hubOf(app)
 
   function run(asking: Bearer, id: string, input: Input): Result {
     const stream = connections.get(id)
@@ -55,7 +55,7 @@ export function streamOperation<Input, Result>(
   messenger.onRequest<OperationMessage<Input>>(name, isBody, ({ id, asking, input }) =>
     outcomeOf(
       () => {
-        app.requireInForce(asking)
+        app[kRequireInForce](asking)
         return run(asking, id, input)
       },
       (err) => app.log.error({ err, operation: name }, 'an operation for another process failed'),

@@ -4,6 +4,7 @@ import { authorize } from '../../auth/principal.js'
 import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
 import { requirePrincipal } from '../../plugins/auth.js'
+import { kPathBelow } from '../../plugins/mount.js'
 
 /** The path of all finite topics. */
 export const STREAMS = '/streams'
@@ -12,7 +13,7 @@ export const CANCEL = 'cancel'
 
 /** Returns the path of the request's topic, percent-encoded. */
 function pathOfRequest(app: FastifyInstance, request: FastifyRequest): string {
-  return app.pathBelow(request, STREAMS)
+  return app[kPathBelow](request, STREAMS)
 }
 
 /**

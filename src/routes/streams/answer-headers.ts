@@ -23,7 +23,7 @@ const EXPOSED = [
 ].join(', ')
 
 /** The headers of every answer (Durable Streams, 12.7). Only pages that CORS allows can read an answer. */
-const SECURITY = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'cross-origin' }
+export const SECURITY = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'cross-origin' }
 
 /** An `onSend` hook that adds the headers of every answer. */
 export function addCommonHeaders(

@@ -7,6 +7,7 @@ import type { StreamLimits } from '../subscribe/connection-limits.js'
 import { essenceOf } from '../../model/media-type.js'
 import type { SharedPages } from './shared-pages.js'
 import type { SharedWaits } from './shared-waits.js'
+import type { TailFeeds } from './tail-feeds.js'
 
 export type StreamSettings = StreamLimits &
   Pick<Settings, 'maxEventSize' | 'uploadIdle' | 'heartbeat' | 'maxConnectionAge' | 'longPoll'> & {
@@ -19,6 +20,7 @@ export interface StreamsContext {
   readonly finite: FiniteTopics
   readonly pages: SharedPages
   readonly waits: SharedWaits
+  readonly tails: TailFeeds
   readonly settings: StreamSettings
 }
 

@@ -10,6 +10,7 @@ import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
 import { DEFAULT_MEDIA_TYPE, essenceOf } from '../../model/media-type.js'
+import { kMountPath, kPublicPath } from '../../plugins/mount.js'
 import { messagesOf } from './messages.js'
 import { parseOffset } from './offset.js'
 import {
@@ -81,7 +82,7 @@ function readFork(app: FastifyInstance, request: FastifyRequest): Fork | undefin
     if (offset === undefined && sub === undefined) return undefined
     throw new Problem('invalid-stream', 'The headers "Stream-Fork-…" need "Stream-Forked-From".')
   }
-  const source = topicOfSource(from, [app.publicPath(request), app.mountPath(request)])
+  const source = topicOfSource(from, [app[kPublicPath](request), app[kMountPath](request)])
   requireGrant(request, 'subscribe', source)
   return { source, offset: offset === undefined ? undefined : parseOffset(offset), sub }
 }

@@ -1,16 +1,19 @@
 /** Answers a live read with an event stream (Durable Streams, 5.8). */
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { FiniteTopic } from '../../hub/finite/finite-topic.js'
 import { monotonicNow } from '../../model/clock.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 import { Chunk } from '../../wire/chunk.js'
 import type { Sink, SinkListener } from '../../wire/sink.js'
+import { closeBlock, drawRetry } from '../../wire/sse.js'
 import { commonHeaders } from './answer-headers.js'
 import { nextCursor } from './collapsing-cursor.js'
 import type { StreamsContext } from './context.js'
 import { openRead, type WaitingRead } from './live-read.js'
+import type { SharedPage } from './shared-pages.js'
+import type { TailFeed, TailStream } from './tail-feeds.js'
 import { isText } from '../../model/media-type.js'
+import { kOpenStream } from '../../plugins/event-stream.js'
 
 /**
  * About how long an event stream lasts, in milliseconds: the protocol recommends 60 s (10.2). The time is drawn at
@@ -35,8 +38,8 @@ export async function answerWithEvents(
 ): Promise<FastifyReply> {
   const read = await openRead(context, request)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
-  const sink = reply.fanfareStream({ ...commonHeaders(reply), ...HEADERS, ...encoding })
-  if (sink) void new MessageStream(context, { read, sink, state, after, cursor }).run(request)
+  const sink = reply[kOpenStream]({ ...commonHeaders(reply), ...HEADERS, ...encoding })
+  if (sink) new MessageStream(context, { read, sink, state, after, cursor, log: request.log }).begin()
   else read.close()
   return reply
 }
@@ -49,22 +52,24 @@ interface StreamParts {
   after: number
   /** The cursor of the subscriber's request. */
   cursor: string | undefined
+  log: FastifyBaseLogger
 }
 
-class MessageStream implements SinkListener {
-  readonly #context: StreamsContext
-  readonly #read: WaitingRead
+class MessageStream implements SinkListener, TailStream {
+  tail: TailFeed | undefined
   readonly #sink: Sink
-  readonly #state: FiniteTopic
   #after: number
   #cursor: number
-  /** When the stream ends, and when it was last written to, on the monotonic clock. */
-  readonly #until: number
+  /** When the stream was last written to, on the monotonic clock. */
   #lastWrite = -Infinity
-  /** Resolves the wait for room in the sink. */
-  #resume: (() => void) | undefined
+  #isOver = false
+  readonly #context: StreamsContext
+  readonly #read: WaitingRead
+  readonly #state: FiniteTopic
+  readonly #log: FastifyBaseLogger
+  readonly #lifetime: NodeJS.Timeout
 
-  constructor(context: StreamsContext, { read, sink, state, after, cursor }: StreamParts) {
+  constructor(context: StreamsContext, { read, sink, state, after, cursor, log }: StreamParts) {
     const { maxConnectionAge } = context.settings
     const lifetime = LIFETIME.min + Math.random() * (LIFETIME.max - LIFETIME.min)
     this.#context = context
@@ -73,27 +78,22 @@ class MessageStream implements SinkListener {
     this.#state = state
     this.#after = after
     this.#cursor = nextCursor(cursor)
-    this.#until = monotonicNow() + (maxConnectionAge > 0 ? Math.min(maxConnectionAge, lifetime) : lifetime)
+    this.#log = log
+    const time = maxConnectionAge > 0 ? Math.min(maxConnectionAge, lifetime) : lifetime
+    this.#lifetime = setTimeout(() => this.#end(), time).unref()
     sink.listener = this
-    read.ended.addEventListener('abort', () => this.#resume?.())
+    read.ended.addEventListener('abort', () => this.#end(), { once: true })
   }
 
-  async run(request: FastifyRequest): Promise<void> {
-    try {
-      while (!this.#read.isEnded && monotonicNow() < this.#until) await this.#step()
-    } catch (err) {
-      // the next request of the subscriber gets the reason
-      if (!(err instanceof HubError && GONE.has(err.code)))
-        request.log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
-    } finally {
-      this.#read.close()
-      this.#sink.end(Chunk.NOTHING)
-    }
+  /** Begins to send. */
+  begin(): void {
+    if (this.#read.isEnded) this.#end()
+    else void this.#catchUp()
   }
 
   /** As `SinkListener.drained`. */
   drained(): void {
-    this.#resume?.()
+    void this.#catchUp()
   }
 
   /** As `SinkListener.stalled`. */
@@ -106,50 +106,71 @@ class MessageStream implements SinkListener {
     this.#read.close()
   }
 
-  /** Sends a page, and waits for the next one. */
-  async #step(): Promise<void> {
-    const { pages, waits } = this.#context
+  /** As `TailStream.deliver`. */
+  deliver(shared: SharedPage, cursor: number, now: number): boolean {
+    this.#after = shared.page.next
+    if (shared.isEnd) {
+      this.#end(shared.chunk(this.#cursor))
+      return false
+    }
+    if (cursor > this.#cursor) this.#cursor = cursor // it never goes back
+    this.#lastWrite = now
+    return this.#sink.write(shared.chunk(this.#cursor))
+  }
+
+  /** As `TailStream.replaced`. */
+  replaced(): void {
+    this.#end()
+  }
+
+  /** As `TailStream.failed`. The next request of the subscriber gets the reason. */
+  failed(err: unknown): void {
+    if (!(err instanceof HubError && GONE.has(err.code))) {
+      this.#log.error({ err, topic: this.#state.topic }, 'an event stream of a finite topic failed')
+      this.#read.end('busy')
+    }
+    this.#end()
+  }
+
+  /** Sends pages until the sink is full, the topic has ended, or the stream has everything and joins a tail feed. */
+  async #catchUp(): Promise<void> {
+    const { pages, tails } = this.#context
     const { topic, incarnation } = this.#state
-    const shared = await pages.read(topic, this.#after)
-    const { page } = shared
-    if (this.#read.isEnded) return
-    if (page.topic.incarnation !== incarnation) return this.#read.close() // deleted, and created again
-    this.#after = page.next
-    if (page.isUpToDate && page.topic.status !== 'open') return this.#end(shared.chunk(this.#cursor))
-    if (page.messages.length > 0 || this.#isQuiet) await this.#send(shared.chunk(this.#advance()))
-    if (shared.read === page.next && !page.isUpToDate) return
-    if (page.messages.length === 0) await nextTurn() // a wait that ends at once must not occupy the event loop
-    await this.#read.wait((wake) => waits.join(topic, shared.read, wake), this.#waitingTime)
+    try {
+      for (;;) {
+        const shared = await pages.read(topic, this.#after)
+        if (this.#isOver) return
+        if (shared.page.topic.incarnation !== incarnation) return this.replaced()
+        if (!this.#send(shared)) return
+        if (shared.reachesTail) return tails.join(shared, this)
+      }
+    } catch (err) {
+      this.failed(err)
+    }
   }
 
-  get #isQuiet(): boolean {
-    return monotonicNow() - this.#lastWrite >= this.#context.settings.heartbeat
-  }
-
-  /** The time until the next read. A read at least twice within `ttl` keeps the topic from expiring. */
-  get #waitingTime(): number {
+  /** @returns `false` if the sink is full, and `drained` goes on, or if the stream has ended */
+  #send(shared: SharedPage): boolean {
     const now = monotonicNow()
-    const { ttl = Infinity } = this.#state
-    const beat = this.#lastWrite + this.#context.settings.heartbeat - now
-    return Math.max(1, Math.min(beat, this.#until - now, ttl / 2))
+    const isQuiet = now - this.#lastWrite >= this.#context.settings.heartbeat
+    if (isQuiet || shared.isEnd || shared.page.messages.length > 0)
+      return this.deliver(shared, nextCursor(undefined), now)
+    this.#after = shared.page.next
+    return true
   }
 
-  /** Returns the cursor of the next control event. It never goes back. */
-  #advance(): number {
-    return (this.#cursor = Math.max(this.#cursor, nextCursor(undefined)))
+  /** Why the hub ends the stream. Clients of the protocol skip the block. */
+  get #lastBlock(): Chunk {
+    const { reason } = this.#read
+    return reason === undefined ? Chunk.NOTHING : closeBlock(reason, drawRetry(reason === 'busy'))
   }
 
-  async #send(chunk: Chunk): Promise<void> {
-    this.#lastWrite = monotonicNow()
-    if (this.#sink.write(chunk)) return
-    await new Promise<void>((resolve) => {
-      this.#resume = resolve
-      if (this.#read.isEnded) resolve()
-    })
-    this.#resume = undefined
-  }
-
-  #end(chunk: Chunk): void {
+  /** Ends the stream, unless it has ended. */
+  #end(chunk = this.#lastBlock): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#lifetime)
+    this.tail?.delete(this)
     this.#sink.end(chunk)
     this.#read.close()
   }

@@ -21,6 +21,16 @@ export class SharedPage {
     this.read = page.next
   }
 
+  /** Whether nothing follows the page, since the topic has ended. */
+  get isEnd(): boolean {
+    return this.page.isUpToDate && this.page.topic.status !== 'open'
+  }
+
+  /** Whether nothing can be sent after the page until more is appended. */
+  get reachesTail(): boolean {
+    return this.page.isUpToDate || this.read !== this.page.next
+  }
+
   /** Returns the blocks of the page for readers with a cursor. */
   chunk(cursor: number): Chunk {
     let chunk = this.#chunks.get(cursor)

@@ -15,7 +15,7 @@ export function countElsewhere(
   { maxConnectionsPerAddress }: StreamLimits,
   { address, principal: { subject } }: Identity,
 ): Promise<StreamCounts> {
-  return hub.countElsewhere(subject, maxConnectionsPerAddress > 0 ? address : undefined)
+  return hub.neighbours.connections.countElsewhere(subject, maxConnectionsPerAddress > 0 ? address : undefined)
 }
 
 /**

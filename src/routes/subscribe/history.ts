@@ -45,7 +45,7 @@ interface Part {
 export async function readHistory(context: Context, selection: Selection, query: EventsQuery): Promise<Buffer> {
   requireOneBeginning(query)
   const { hub } = context
-  await hub.caughtUp(query.after ?? query.before)
+  await hub.streams.caughtUp(query.after ?? query.before)
   const part = await locate(context, selection, query)
   const page = await readPage(hub, selection, part)
   const reason = part.reason ?? (hasGap(page, part) ? 'expired' : undefined)
@@ -83,7 +83,7 @@ async function locate({ hub, clockTolerance }: Context, selection: Selection, qu
     return { after: await hub.before(selection, count, until), until, count, isWhole: true, tellsTrims: false, reason }
   }
   if (from !== undefined) {
-    const { sequence } = await hub.locate(selection, { from: readFrom(from, clockTolerance) })
+    const { sequence } = await hub.streams.locate(selection, { from: readFrom(from, clockTolerance) })
     return { after: sequence, count, isWhole: false, tellsTrims: true }
   }
   const { sequence, reason } = after === undefined ? { sequence: 0, reason: undefined } : parse(hub, after)

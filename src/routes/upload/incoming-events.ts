@@ -89,7 +89,7 @@ export class IncomingEvents {
     if (typeof topic !== 'string') return undefined
     try {
       this.#authorize(principal, topic)
-      return this.#hub.check(topic, input as BatchEvent, this.#trace)
+      return this.#hub.publisher.check(topic, input as BatchEvent, this.#trace)
     } catch {
       return undefined
     }
@@ -98,7 +98,7 @@ export class IncomingEvents {
   #check(input: unknown, path: string): CheckedEvent {
     requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
     this.#authorize(this.#publisher(), input.topic)
-    return this.#hub.check(input.topic, input, this.#trace)
+    return this.#hub.publisher.check(input.topic, input, this.#trace)
   }
 
   #authorize(principal: Principal, topic: string): asserts topic is EventTopic {

@@ -71,7 +71,7 @@ export class Storing {
     this.#topics.clear()
     try {
       this.#publisher() // the token may have expired while the events waited
-      const { accepted, duplicates, lastId } = await this.#hub.publishMany(events)
+      const { accepted, duplicates, lastId } = await this.#hub.publisher.publishMany(events)
       this.receipt.accepted += accepted
       this.receipt.duplicates += duplicates
       this.receipt.lastId = lastId ?? this.receipt.lastId

@@ -118,7 +118,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
         const text = `number ${sent.length + 1}`
         await example.client.publish('inbox.eve', { data: { from: 'bob', text, time: new Date().toISOString() } })
         sent.push(text)
-        await delay(100)
+        await delay(100) // a pace at which events come in every state of the page
       }
     })()
     await shows(phone, 'number 5')

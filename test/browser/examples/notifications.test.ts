@@ -57,7 +57,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     const done = (async () => {
       while (!ending.signal.aborted) {
         await publishOne()
-        await delay(100)
+        await delay(100) // a pace at which events come in every state of the page
       }
     })()
     return async () => {

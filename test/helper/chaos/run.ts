@@ -2,7 +2,6 @@
  * A run of hubs that are killed, frozen and stopped at random under mixed load. At its end every promise of the API is
  * checked for everything that was published and read.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { poll } from '../deadline.js'
 import { random, type Random } from '../random.js'
@@ -48,6 +47,8 @@ const SLACK = 5_000
 /** A pause of publishing that is explained in the report, and the time before it that is shown too; in milliseconds. */
 const LONG_PAUSE = 5_000
 const BEFORE = 8_000
+/** The number of events that are published after the last fault. */
+const CALM = 200
 /** With so many kills, events have certainly been removed before every subscriber has read them. */
 const MANY = 50
 /** The time limit for everybody to read the rest after the last fault, in milliseconds. */
@@ -97,7 +98,11 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
   if (!isWell()) story.explain([...logsOf(hubs), ...((await explain?.()) ?? [])])
   await faults.settled()
   attendance.settle()
-  await delay(1_000) // publishes on a quiet house too
+  const { acknowledged } = load
+  await poll(
+    async () => (load.acknowledged >= acknowledged + CALM || !isWell() ? true : undefined),
+    () => 'nothing is published once the faults have ended',
+  )
   await Promise.all([load.end(), trimmed.end(), purged.end(), guests.end()])
   const faulted = story.now()
 

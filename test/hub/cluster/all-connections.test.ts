@@ -18,7 +18,7 @@ await t.test(
     for (const { hub } of hubs) {
       const read: string[] = []
       for (let more = true; more;) {
-        const page = await hub.listConnections({ after: read.at(-1) ?? '', limit: 50 })
+        const page = await hub.neighbours.connections.list({ after: read.at(-1) ?? '', limit: 50 })
         t.ok(page.connections.length > 0 && page.connections.length < 25, `${page.connections.length} streams`)
         read.push(...page.connections.map(({ id }) => id))
         more = page.more

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { PresenceChange } from '../../../src/hub/presence.js'
+import { poll } from '../../helper/deadline.js'
 import { random } from '../../helper/random.js'
 import { settle, until, type FakeSink } from '../fake-sink.js'
 import { openHubs, type ClusterHub } from './open-hubs.js'
@@ -18,6 +19,15 @@ function told({ blocks }: FakeSink): string[] {
 
 async function present({ hub }: ClusterHub, topic = 'room'): Promise<string[]> {
   return (await hub.present(topic)).map(({ subject, connections }) => `${subject} ${connections}`).sort()
+}
+
+/** Waits until a process knows these subjects, and no others. */
+async function hasPresent(hub: ClusterHub, subjects: readonly string[]): Promise<void> {
+  let now: string[] = []
+  await poll(
+    async () => ((now = await present(hub)).join() === subjects.join() ? true : undefined),
+    () => `${now.join()} are present, and not ${subjects.join()}`,
+  )
 }
 
 /** Opens three hubs, and a stream with presence at the first two. */
@@ -50,7 +60,7 @@ await t.test('a subject of several processes joins once and leaves once', async 
   const joins = ['join room ann 1', 'join room bob 2']
   await expect(joins)
   for (const stream of streams) {
-    await delay(GRACE + 300)
+    await delay(GRACE + 300) // the grace has passed: a leave would have been sent
     await expect(joins)
     stream.close()
   }
@@ -68,7 +78,7 @@ await t.test('a reconnect to another process within the grace is not a leave', a
     await settle()
     stream = await hub.subscribe(['room'], { subject: 'ann' })
   }
-  await delay(GRACE + 300)
+  await delay(GRACE + 300) // the grace has passed: a leave would have been sent
   await expect(['join room ann 1'])
   t.strictSame(await present(c), ['ann 1'])
 })
@@ -89,9 +99,8 @@ await t.test('the subjects of a killed process leave after the grace', async (t)
   await expect(joins)
   await b.subscribe(['room'], { subject: 'cid' })
   c.node.die()
-  await delay(300) // longer than the interval at which a process looks for others
+  await hasPresent(a, ['ann 0', 'bob 0', 'cid 1']) // the grace runs
   await expect(joins)
-  t.strictSame(await present(a), ['ann 0', 'bob 0', 'cid 1'], 'the grace runs')
   await a.subscribe(['room'], { subject: 'bob' })
   await expect([...joins, 'leave room ann 2'])
   t.strictSame(await present(b), ['bob 1', 'cid 1'])
@@ -102,11 +111,11 @@ await t.test('an absence of a process that is shorter than the grace causes no l
   await c.subscribe(['room'], { subject: 'ann' })
   await expect(['join room ann 1'])
   c.node.vanish()
-  await delay(600)
+  await hasPresent(a, ['ann 0'])
   await c.subscribe(['room'], { subject: 'bob' })
   c.node.reappear()
   await expect(['join room ann 1', 'join room bob 2'])
-  await delay(1_700)
+  await delay(1_700) // the grace has passed: a leave would have been sent
   await expect(['join room ann 1', 'join room bob 2'])
   t.strictSame(await present(a), ['ann 1', 'bob 1'])
 })
@@ -202,6 +211,7 @@ await t.test(
       const topics: string[][] = []
       const subjects: string[] = []
       const homes: number[] = []
+      const returns: Promise<void>[] = []
       for (let n = 0; n < 300; n++) {
         if (streams.length > 0 && chance.below(5) < 2) {
           const index = chance.below(streams.length)
@@ -220,14 +230,14 @@ await t.test(
         const { node } = chance.pick(hubs)
         if (chance.below(40) === 0) {
           node.freeze()
-          setTimeout(() => node.thaw(), 20)
+          returns.push(delay(20).then(() => node.thaw()))
         } else if (chance.below(60) === 0) {
           node.vanish()
-          setTimeout(() => node.reappear(), 400)
+          returns.push(delay(400).then(() => node.reappear()))
           await delay(chance.below(300))
         }
       }
-      await delay(500)
+      await Promise.all(returns)
       await until(() => watchers.every((watcher) => isExpected(watcher)))
       await check()
       hubs[2]!.node.die()

@@ -126,14 +126,15 @@ await t.test('messages and answers of any shape do no harm', async (t) => {
           stranger.broadcast(message as ClusterMessage)
           await stranger.request(hub.messenger.node, message as ClusterMessage).catch(() => undefined)
         }
-        await isAnswered(hub.topics({ limit: 10 }, () => true))
+        await isAnswered(hub.topics.list({ limit: 10 }, () => true))
         await isAnswered(hub.present('a'))
-        await isAnswered(hub.listConnections({ after: '', limit: 10 }))
-        await isAnswered(hub.endSubject('nobody'))
-        await isAnswered(hub.countElsewhere('ann', undefined))
-        await isAnswered(hub.nodes(true))
+        await isAnswered(hub.neighbours.connections.list({ after: '', limit: 10 }))
+        await isAnswered(hub.neighbours.connections.endSubject('nobody'))
+        await isAnswered(hub.neighbours.connections.countElsewhere('ann', undefined))
+        await isAnswered(hub.neighbours.reports.all(true))
         for (const subject of ['u1', 'u2', 'u3']) await isAnswered(hub.cursors.acknowledge({ subject, name: 'x' }, 1))
-        for (const { report } of await hub.nodes(true)) if (report) t.type(report.connections, 'number')
+        for (const { report } of await hub.neighbours.reports.all(true))
+          if (report) t.type(report.connections, 'number')
       },
     ),
     { numRuns: 300 },
@@ -154,10 +155,13 @@ await t.test('a message of another shape is reported once for each process and k
   for (let n = 0; n < 3; n++) {
     const message = { kind: 'hello', state: { ...rest, report: withoutEpoch } }
     await t.rejects(stranger.request(hub.messenger.node, message), { code: 'refused' })
-    await t.rejects(hub.listConnections({ after: '', limit: 10 }), { code: 'unavailable' })
+    await t.rejects(hub.neighbours.connections.list({ after: '', limit: 10 }), { code: 'unavailable' })
   }
   const kinds = errors.map((err) => /of the kind (.+) with another shape/.exec(String(err))?.[1])
   // the hub may have greeted the other process meanwhile
   t.strictSame(kinds.filter((kind) => kind !== 'answer to hello').sort(), ['answer to connections', 'hello'])
-  t.match(await hub.nodes(false), [{ node: 'node-0' }, { node: 'node-1', isReachable: false, report: undefined }])
+  t.match(await hub.neighbours.reports.all(false), [
+    { node: 'node-0' },
+    { node: 'node-1', isReachable: false, report: undefined },
+  ])
 })

@@ -256,6 +256,7 @@ await t.test('a writer that disappears ends its topic with an error', async (t) 
   await finite.create('a', TEXT)
   await finite.append('a', { ...say('x'), lease: 300 })
   const began = Date.now()
+  // twice the lease passes, and each append renews it
   while (Date.now() - began < 600) {
     await finite.append('a', { messages: [] })
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -1,8 +1,10 @@
 /** Streams of finite topics, as any EventSource reads them. */
 import t from 'tap'
 import type { Message } from '../../../src/hub/finite/finite-topic.js'
-import { until } from '../fake-sink.js'
-import { openHub } from '../open-hub.js'
+import type { Hub } from '../../../src/hub/hub.js'
+import type { Stream } from '../../../src/hub/stream.js'
+import { settle, until } from '../fake-sink.js'
+import { openHub, openHubOn } from '../open-hub.js'
 
 const TEXT = { contentType: 'text/plain' }
 
@@ -57,7 +59,7 @@ await t.test('a start behind the end is known', async (t) => {
   const { finite } = hub
   await finite.create('a', TEXT, { ...say('1'), end: 'done' })
   const { Selection } = await import('../../../src/model/selection.js')
-  const start = (request: object, ...patterns: string[]) => hub.locate(new Selection(patterns), request)
+  const start = (request: object, ...patterns: string[]) => hub.streams.locate(new Selection(patterns), request)
   t.match(await start({ lastEventId: hub.cursor(2) }, 'a'), { hasEnded: true })
   t.match(await start({}, 'a'), { hasEnded: true })
   t.notOk((await start({ lastEventId: hub.cursor(1) }, 'a')).hasEnded)
@@ -152,4 +154,102 @@ await t.test('with coalesce the first message is sent at once, and the next ones
   t.strictSame(sink.data.join(''), '012345678')
   t.ok(sink.writes.length - before <= 3, 'one write at once, one after the time, and the end')
   t.equal(new Set(sink.blocks.map(({ lastEventId }) => lastEventId)).size, 11, 'each message keeps its id')
+})
+
+/** Moves a stream to one topic, as a route does. */
+function moveTo(hub: Hub, { stream }: { stream: Stream }, topics: string[], replay = 0): void {
+  const selection = stream.feed.selection.of(topics)
+  hub.move(stream, selection, replay > 0 ? { selection, count: replay } : undefined)
+}
+
+await t.test('a stream that moves to a topic which has ended gets the replay and the end, and ends', async (t) => {
+  for (const format of ['raw', 'json'] as const) {
+    for (const replay of [0, 1, 2, 9]) {
+      const { hub, subscribe } = await openHub(t)
+      const sink = await subscribe(['b'], { format })
+      await hub.finite.create('a', TEXT, { ...say('1', '2'), end: 'error' })
+      await hub.publish('b', { data: 3 })
+      await until(() => sink.stream.sequence === 4)
+      moveTo(hub, sink, ['a'], replay)
+      await until(() => sink.isClosed)
+      const last = sink.blocks.at(-1)!
+      t.match(last.event?.data, /"status":"error"/)
+      t.equal(last.id, hub.cursor(4), 'a reconnect repeats nothing of the other topic')
+      const messages = sink.blocks.filter(({ event }) => event?.data.match(/^[12]$|"text":/))
+      t.equal(messages.length, Math.min(2, Math.max(0, replay - 1)), 'the end is one of the replayed events')
+      t.equal(sink.blocks.filter(({ event }) => event?.data.includes('"status"')).length, 1, 'once')
+      t.strictSame(sink.told('close'), [])
+      t.equal(sink.late, 0)
+      t.equal(hub.connections.size, 0)
+      const { Selection } = await import('../../../src/model/selection.js')
+      t.match(await hub.locate(new Selection(['a']), { lastEventId: last.id! }), { hasEnded: true })
+    }
+  }
+})
+
+await t.test('a stream that drops all topics but an ended one ends', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  const sink = await subscribe(['a', 'b', 'c'])
+  await hub.finite.create('a', TEXT, { ...say('1'), end: 'done' })
+  await until(() => sink.told('end').length === 1)
+  moveTo(hub, sink, ['a', 'c'])
+  await until(() => sink.told('open').length === 2)
+  t.equal(sink.isClosed, false)
+  moveTo(hub, sink, ['a'])
+  await until(() => sink.isClosed)
+  t.strictSame(sink.told('end'), [{ status: 'done' }, { status: 'done' }])
+})
+
+await t.test('a full stream ends once it has room', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  await hub.finite.create('a', TEXT, { ...say('1'), end: 'done' })
+  const sink = await subscribe(['b'])
+  await until(() => sink.stream.state === 'live')
+  sink.stall(1)
+  await hub.publish('b', { data: 1 })
+  await until(() => sink.isFull)
+  moveTo(hub, sink, ['a'])
+  await settle()
+  t.equal(sink.isClosed, false)
+  sink.drain()
+  await until(() => sink.isClosed)
+  t.strictSame(sink.told('end'), [{ status: 'done' }])
+})
+
+await t.test('a replayed end has an id on a stream that goes on', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  await hub.finite.create('a', TEXT, { ...say('1'), end: 'done' })
+  const sink = await subscribe(['b'])
+  await hub.publish('b', { data: 2 })
+  await until(() => sink.data.length === 1)
+  const { selection } = sink.stream.feed
+  hub.move(sink.stream, selection.of(['a', 'b']), { selection: selection.of(['a']), count: 5 })
+  await until(() => sink.told('end').length === 1)
+  t.equal(sink.blocks.find(({ event }) => event?.type === 'fanfare.end')?.id, hub.cursor(3))
+  await hub.publish('b', { data: 3 })
+  await until(() => sink.data.length === 3)
+})
+
+await t.test('a stream that moves to an open finite topic ends with it', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  await hub.finite.create('a', TEXT, say('1'))
+  const sink = await subscribe(['b'])
+  moveTo(hub, sink, ['a'], 1)
+  await until(() => sink.data.length === 1)
+  await hub.finite.append('a', { ...say('2'), end: 'done' })
+  await until(() => sink.isClosed)
+  t.strictSame(sink.data, ['1', '2'])
+  t.strictSame(sink.told('end'), [{ status: 'done' }])
+})
+
+await t.test('a stream ends too if no process has read the topic since the start', async (t) => {
+  const { hub, log } = await openHub(t)
+  await hub.finite.create('a', TEXT, { ...say('1'), end: 'done' })
+  const other = await openHubOn(t, log)
+  for (const replay of [0, 1]) {
+    const sink = await other.subscribe(['b'])
+    moveTo(other.hub, sink, ['a'], replay)
+    await until(() => sink.isClosed)
+    t.strictSame(sink.told('end'), [{ status: 'done' }])
+  }
 })

@@ -76,7 +76,7 @@ await t.test('a server that is killed in the middle of publishing loses nothing'
     const before = acknowledged.size
     await is(() => acknowledged.size > before + 200, 'nothing is published')
     await server.kill()
-    await delay(50)
+    await delay(50) // appends meet a server that is away
     await server.start()
   }
   const before = acknowledged.size

@@ -84,7 +84,7 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
     for (let cuts = 1; cuts <= 8; cuts++) {
       await is(() => sizes.length > 3 * cuts, 'nothing is delivered')
       proxy.cut()
-      await delay(20)
+      await delay(20) // appends meet a connection that is cut
       proxy.mend()
     }
     state.isOver = true

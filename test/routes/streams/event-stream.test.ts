@@ -1,6 +1,8 @@
 /** Event streams of finite topics, on sockets. */
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
+import { hubOf } from '../../../src/plugins/hub.js'
+import { HubError } from '../../../src/model/hub-error.js'
 import { anyTopic, token } from '../../helper/token.js'
 import { poll } from '../../helper/deadline.js'
 import { controlsOf, dataOf, openStreams } from './open-streams.js'
@@ -107,7 +109,7 @@ await t.test('live reads end within a second of the revocation of their token', 
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
   const polled = call('GET', 'a?offset=now&live=long-poll', { token: bearer })
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
   const began = monotonicNow()
@@ -128,7 +130,7 @@ await t.test('live reads count as streams', async (t) => {
   await create('a', 'text/plain')
   const bearer = token({ subscribe: ['**'], sub: 'u1' })
   const stream = await events(t, 'a?offset=-1&live=sse', { token: bearer })
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   t.equal(connections.size, 1)
   for (const live of ['sse', 'long-poll']) {
     const answer = await fetch(`${url}a?offset=now&live=${live}`, { headers: { authorization: `Bearer ${bearer}` } })
@@ -143,6 +145,42 @@ await t.test('live reads count as streams', async (t) => {
     () => 'the live read did not end',
   )
   t.equal(connections.ofSubject('u1'), 0)
+})
+
+await t.test('a temporary refusal does not stop an EventSource', async (t) => {
+  const { app, create, events, call } = await openStreams(t, { maxConnections: 1 })
+  await create('a', 'text/plain')
+  const refused = async (what: string) => {
+    const stream = await events(t, 'a?offset=-1&live=sse')
+    await stream.closed
+    t.match(stream, { status: 200, all: [{ type: 'fanfare.close', data: /^{"reason":"busy","retry":\d+}$/ }] }, what)
+    t.match(stream.headers, { 'content-type': /^text\/event-stream/, 'x-content-type-options': 'nosniff' })
+    t.ok(stream.retries[0]! >= 5_000, 'the browser waits')
+    const { status, headers } = await call('GET', 'a?offset=-1&live=sse') // accepts anything
+    t.equal(status, 503, what)
+    t.ok(headers.get('retry-after'), 'a client of the protocol gets its answer')
+  }
+  const open = await events(t, 'a?offset=-1&live=sse')
+  await refused('too many streams')
+  open.destroy()
+  const { finite } = hubOf(app)
+  const get = finite.get.bind(finite)
+  finite.get = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await refused('the log is away')
+  finite.get = get
+  await hubOf(app).drain(0)
+  await refused('the hub stops')
+  t.equal((await call('GET', 'none?offset=-1&live=sse', { headers: { accept: 'text/event-stream' } })).status, 404)
+})
+
+await t.test('a stream that fails tells an EventSource when to try again', async (t) => {
+  const { create, events, finite } = await openStreams(t, { heartbeat: 100 })
+  await create('a', 'text/plain')
+  const stream = await events(t, 'a?offset=-1&live=sse')
+  await stream.until(() => controlsOf(stream).length === 1)
+  finite.read = () => Promise.reject(new HubError('log-unavailable', 'away'))
+  await stream.closed
+  t.match(stream.all.at(-1), { type: 'fanfare.close', data: /"busy"/ })
 })
 
 await t.test('a ticket opens an event stream only', async (t) => {
@@ -166,10 +204,10 @@ await t.test('a hub that stops ends live reads cleanly', async (t) => {
   const stream = await events(t, 'a?offset=-1&live=sse')
   const polled = call('GET', 'a?offset=now&live=long-poll')
   await poll(
-    async () => (app.fanfareHub.connections.size === 2 ? true : undefined),
+    async () => (hubOf(app).connections.size === 2 ? true : undefined),
     () => 'two live reads',
   )
-  await app.fanfareHub.drain(0)
+  await hubOf(app).drain(0)
   await stream.closed
   t.match(await polled, { status: 204 })
   t.equal((await polled).headers.get('connection'), 'close')
@@ -182,7 +220,7 @@ await t.test('a subscriber that does not read is ended, and is sent the rest lat
   const slow = await events(t, 'a?offset=-1&live=sse')
   await slow.until(() => controlsOf(slow).length === 1)
   slow.pause()
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   const part = 'x'.repeat(60_000)
   const COUNT = 250 // more than the buffers of both sockets hold
   for (let n = 0; n < COUNT; n += 10) {

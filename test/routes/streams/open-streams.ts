@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
 import type { FiniteTopics } from '../../../src/hub/finite/finite-topic.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { send, type Answer, type Sending } from '../../helper/http.js'
 import { anyTopic } from '../../helper/token.js'
 import { openStream, type EventStream } from '../../helper/stream.js'
@@ -47,7 +48,7 @@ export async function openStreams(t: Test, settings: AppSettings = {}): Promise<
   return {
     app,
     url,
-    finite: app.fanfareHub.finite,
+    finite: hubOf(app).finite,
     call,
     create: (path, contentType, text, headers) =>
       call('PUT', path, { ...(text !== undefined && { text }), headers: { 'content-type': contentType, ...headers } }),

@@ -1,6 +1,7 @@
 /** Long polls of finite topics, on sockets. */
 import t from 'tap'
 import { monotonicNow } from '../../../src/model/clock.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { poll } from '../../helper/deadline.js'
 import { anyTopic } from '../../helper/token.js'
 import { openStreams } from './open-streams.js'
@@ -10,14 +11,14 @@ await t.test('a long poll waits for messages', async (t) => {
   await create('a', 'text/plain', 'one')
   const polled = call('GET', 'a?offset=now&live=long-poll')
   await poll(
-    async () => (app.fanfareHub.connections.size === 1 ? true : undefined),
+    async () => (hubOf(app).connections.size === 1 ? true : undefined),
     () => 'a live read',
   )
   await append('a', 'two')
   t.match(await polled, { status: 200, body: 'two' })
   t.match((await polled).headers.get('stream-cursor'), /^\d+$/)
   t.equal((await polled).headers.get('cache-control'), 'no-store')
-  t.equal(app.fanfareHub.connections.size, 0)
+  t.equal(hubOf(app).connections.size, 0)
 })
 
 await t.test('a long poll is answered without messages after a while', async (t) => {
@@ -36,7 +37,7 @@ await t.test('a long poll ends with the stream', async (t) => {
   await create('a', 'text/plain', 'one')
   const polled = call('GET', 'a?offset=now&live=long-poll')
   await poll(
-    async () => (app.fanfareHub.connections.size === 1 ? true : undefined),
+    async () => (hubOf(app).connections.size === 1 ? true : undefined),
     () => 'a live read',
   )
   await call('POST', 'a/cancel')
@@ -53,7 +54,7 @@ await t.test('a long poll of a client that has gone ends', async (t) => {
   const leaving = new AbortController()
   const headers = { authorization: `Bearer ${anyTopic()}` }
   const polled = fetch(`${url}a?offset=now&live=long-poll`, { headers, signal: leaving.signal })
-  const { connections } = app.fanfareHub
+  const { connections } = hubOf(app)
   await poll(
     async () => (connections.size === 1 ? true : undefined),
     () => 'a live read',

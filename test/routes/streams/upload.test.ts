@@ -120,6 +120,7 @@ await t.test('a stream ends with an error if its writer falls silent', async (t)
   await streams.create('a', 'application/json')
   const sending = upload(t, `${streams.url}a`, { ...LINES, 'fanfare-lease': '1s' })
   const began = monotonicNow()
+  // longer than the lease
   for (let n = 0; n < 8; n++) {
     sending.write('\n') // keeps the stream open
     await new Promise((resolve) => setTimeout(resolve, 200))

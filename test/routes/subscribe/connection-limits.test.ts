@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { requireFreeStream } from '../../../src/routes/subscribe/connection-limits.js'
 import { anybody } from '../../hub/anybody.js'
 import { openLive, openStream } from '../../helper/stream.js'
@@ -36,9 +37,9 @@ await t.test('the number of streams per subject is limited', async (t) => {
   await open(bearer('u2'))
   for (let n = 0; n < 3; n++) await open(bearer()) // without a subject
   first.destroy()
-  await until(() => app.fanfareHub.connections.ofSubject('u1') === 1)
+  await until(() => hubOf(app).connections.ofSubject('u1') === 1)
   await open(bearer('u1'))
-  t.equal(app.fanfareHub.connections.size, 6)
+  t.equal(hubOf(app).connections.size, 6)
 })
 
 await t.test('the number of streams per address is limited if the setting is on', async (t) => {
@@ -47,7 +48,7 @@ await t.test('the number of streams per address is limited if the setting is on'
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
   t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), 'busy', 'an untrusted header has no effect')
   second.destroy()
-  await until(() => app.fanfareHub.connections.size === 1)
+  await until(() => hubOf(app).connections.size === 1)
   await open(bearer('u3'))
 
   const proxied = await start(t, { maxConnectionsPerAddress: 1, trustProxy: 1 })
@@ -62,36 +63,36 @@ await t.test('the refusal names the setting', async (t) => {
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
   const nowhere = { ofSubject: 0, fromAddress: 0 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
-  t.doesNotThrow(() => requireFreeStream(app.fanfareHub, limits, somebody, nowhere))
-  t.throws(() => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere), {
+  t.doesNotThrow(() => requireFreeStream(hubOf(app), limits, somebody, nowhere))
+  t.throws(() => requireFreeStream(hubOf(app), { ...limits, maxConnections: 1 }, somebody, nowhere), {
     code: 'too-many-connections',
     status: 503,
     retryAfter: 10,
   })
   t.throws(
-    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere),
+    () => requireFreeStream(hubOf(app), { ...limits, maxConnections: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS\b/,
   )
   t.throws(
-    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody, nowhere),
+    () => requireFreeStream(hubOf(app), { ...limits, maxConnectionsPerAddress: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
   )
   t.throws(
-    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody, nowhere),
+    () => requireFreeStream(hubOf(app), { ...limits, maxConnectionsPerSubject: 0 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
   )
   t.throws(
-    () => requireFreeStream(app.fanfareHub, limits, somebody, { ofSubject: 9, fromAddress: 0 }),
+    () => requireFreeStream(hubOf(app), limits, somebody, { ofSubject: 9, fromAddress: 0 }),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
     'streams of other processes count',
   )
   t.throws(
-    () => requireFreeStream(app.fanfareHub, limits, somebody, { ofSubject: 0, fromAddress: 8 }),
+    () => requireFreeStream(hubOf(app), limits, somebody, { ofSubject: 0, fromAddress: 8 }),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
     'streams of other processes count',
   )
   t.doesNotThrow(
-    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody, nowhere),
+    () => requireFreeStream(hubOf(app), { ...limits, maxConnectionsPerAddress: 0 }, somebody, nowhere),
     '0 means no limit',
   )
 })

@@ -4,6 +4,7 @@ import type { AppSettings } from '../../../src/app.js'
 import type { ScanResult } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory/memory-log.js'
 import { checkEvent } from '../../../src/model/event.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { token } from '../../helper/token.js'
 import { isProblem, openApp } from '../open-app.js'
 
@@ -18,7 +19,7 @@ interface Page {
 async function start(t: Test, count: number, settings: AppSettings = {}) {
   const { app, send } = await openApp(t, settings)
   for (let n = 1; n <= count; n += 500) {
-    await app.fanfareHub.publishAll(
+    await hubOf(app).publishAll(
       Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({
         topic: (n + m) % 2 === 1 ? 'a' : 'b',
         data: n + m,
@@ -33,17 +34,17 @@ async function start(t: Test, count: number, settings: AppSettings = {}) {
     const page = response.json<Page>()
     return { ...page, numbers: page.events.map(({ data }) => data) }
   }
-  const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
+  const cursor = (sequence: number) => `${hubOf(app).epoch}-${sequence}`
   return { app, get, page, cursor }
 }
 
 await t.test('an event has its cursor, topic, time, type if any, and data or text', async (t) => {
   const { app, page, cursor } = await start(t, 0)
   const before = Date.now()
-  await app.fanfareHub.publish('a', { data: { total: 12 }, type: 'created', id: 'x' })
-  await app.fanfareHub.publish('a', { data: null })
-  await app.fanfareHub.publish('a', { text: 'x\r\ny' })
-  await app.fanfareHub.publish('a', { text: '', ephemeral: true })
+  await hubOf(app).publish('a', { data: { total: 12 }, type: 'created', id: 'x' })
+  await hubOf(app).publish('a', { data: null })
+  await hubOf(app).publish('a', { text: 'x\r\ny' })
+  await hubOf(app).publish('a', { text: '', ephemeral: true })
   const { events, cursor: position, more, gap } = await page('/topics/a/events')
   t.strictSame({ position, more, gap }, { position: cursor(3), more: false, gap: null })
   const [time] = events.map(({ time }) => time)
@@ -63,8 +64,8 @@ await t.test('an event has its cursor, topic, time, type if any, and data or tex
 
 await t.test('a page can be of one topic, several topics, patterns and types', async (t) => {
   const { app, page } = await start(t, 6)
-  await app.fanfareHub.publish('a.b', { data: 7, type: 'x' })
-  await app.fanfareHub.publish('a', { data: 8, type: 'y' })
+  await hubOf(app).publish('a.b', { data: 7, type: 'x' })
+  await hubOf(app).publish('a', { data: 8, type: 'y' })
   t.strictSame((await page('/topics/a/events')).numbers, [1, 3, 5, 8])
   t.strictSame((await page('/topics/*/events')).numbers, [1, 2, 3, 4, 5, 6, 8])
   t.strictSame((await page('/topics/**/events')).numbers, [1, 2, 3, 4, 5, 6, 7, 8])
@@ -109,7 +110,7 @@ await t.test('the cursor of the last page is before the next new event', async (
     gap: null,
     numbers: [],
   })
-  await app.fanfareHub.publish('a', { data: 7 })
+  await hubOf(app).publish('a', { data: 7 })
   t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)).numbers, [7])
 })
 
@@ -142,7 +143,7 @@ await t.test('before returns the newest events before a cursor, so that a client
     numbers,
     Array.from({ length: 125 }, (_, n) => 2 * n + 1),
   )
-  await app.fanfareHub.publish('a', { data: 'typed', type: 'x' })
+  await hubOf(app).publish('a', { data: 'typed', type: 'x' })
   t.strictSame((await page(`/topics/**/events?limit=2&before=${cursor(6)}`)).numbers, [4, 5])
   t.strictSame((await page(`/topics/**/events?before=${cursor(1)}`)).numbers, [])
   t.strictSame((await page(`/topics/**/events?type=x&before=${cursor(251)}`)).numbers, [])
@@ -156,7 +157,7 @@ await t.test('before returns the newest events before a cursor, so that a client
 await t.test('a page of large events before a cursor ends before the cursor, and says so', async (t) => {
   const { app, page, cursor } = await start(t, 0, { maxEventSize: 1_000_000 })
   const text = 'x'.repeat(600_000)
-  for (let n = 0; n < 4; n++) await app.fanfareHub.publish('a', { text })
+  for (let n = 0; n < 4; n++) await hubOf(app).publish('a', { text })
   const { events, more, cursor: position } = await page(`/topics/a/events?before=${cursor(4)}`)
   t.equal(events.length, 2)
   t.strictSame([more, position], [true, cursor(2)])
@@ -170,7 +171,7 @@ await t.test('from returns the events since a time, and a gap if older ones are 
   const { app, page, get } = await start(t, 6, { retainEvents: 2 })
   const before = Date.now()
   while (Date.now() <= before) await turn()
-  const { id } = await app.fanfareHub.publish('c', { data: 7 })
+  const { id } = await hubOf(app).publish('c', { data: 7 })
   const since = (time: string, rest = '') => page(`/topics/**/events?from=${encodeURIComponent(time)}${rest}`)
   t.match(await since(new Date(before + 1).toISOString()), { events: [{ id }], numbers: [7], gap: null })
   t.match(await since('2020-01-01T00:00:00Z', '&limit=2'), { numbers: [3, 4], more: true, gap: { reason: 'expired' } })
@@ -310,7 +311,7 @@ await t.test('history needs a subscribe grant', async (t) => {
 await t.test('the size of a page is limited, and the next page continues', async (t) => {
   const { app, get } = await start(t, 0)
   const SIZE = 200_000
-  for (let n = 0; n < 20; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
+  for (let n = 0; n < 20; n++) await hubOf(app).publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
   for (const first of ['limit=1000', 'last=20']) {
     const numbers: number[] = []
     for (let query = first, more = true; more;) {
@@ -327,16 +328,16 @@ await t.test('the size of a page is limited, and the next page continues', async
       Array.from({ length: 20 }, (_, n) => n),
     )
   }
-  await app.fanfareHub.publish('huge', { text: 'x'.repeat(260_000) })
+  await hubOf(app).publish('huge', { text: 'x'.repeat(260_000) })
   t.equal((await get('/topics/huge/events')).json<Page>().events.length, 1, 'a page has at least one event')
 })
 
 await t.test('the newest events of a rare type are found among many others', async (t) => {
   const { app, page } = await start(t, 0, { retainEvents: 1_000_000 })
   for (const rare of [1, 2, 3]) {
-    await app.fanfareHub.publish('a', { data: rare, type: 'rare' })
+    await hubOf(app).publish('a', { data: rare, type: 'rare' })
     for (let n = 0; n < 25; n++)
-      await app.fanfareHub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
+      await hubOf(app).publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
   }
   t.match(await page('/topics/a/events?last=2&type=rare'), { numbers: [2, 3] })
   t.match(await page('/topics/a/events?last=9&type=rare'), { numbers: [1, 2, 3], more: false })
@@ -345,8 +346,8 @@ await t.test('the newest events of a rare type are found among many others', asy
 await t.test('data is the published data, byte for byte', async (t) => {
   const { app, get } = await start(t, 0)
   for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}])
-    await app.fanfareHub.publish('a', { data })
-  await app.fanfareHub.publishChecked([
+    await hubOf(app).publish('a', { data })
+  await hubOf(app).publisher.publishChecked([
     Object.assign(checkEvent('a', { data: 0 }, 1_000), { payload: '{"__proto__":1,"n":12345678901234567890}' }),
   ])
   const { payload } = await get('/topics/a/events')

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { isProblem, openApp, type OpenApp } from '../open-app.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -50,7 +51,7 @@ await t.test('invalid JSON is refused at any position', async (t) => {
   ]) {
     isProblem(t, await post(hub, bad), 400, 'invalid-request', bad)
   }
-  t.equal(hub.app.fanfareHub.head, 2)
+  t.equal(hubOf(hub.app).head, 2)
 })
 
 await t.test('a batch with too many events is refused by their number, before any is parsed', async (t) => {

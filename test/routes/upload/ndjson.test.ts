@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { Selection } from '../../../src/model/selection.js'
+import { hubOf } from '../../../src/plugins/hub.js'
 import { anyTopic, token } from '../../helper/token.js'
 import { isProblem, listen, openApp, until, type OpenApp } from '../open-app.js'
 
@@ -27,7 +28,7 @@ async function stored({ send }: OpenApp): Promise<unknown[]> {
 
 await t.test('every line is stored, in order: 200', async (t) => {
   const hub = await openApp(t)
-  const { epoch } = hub.app.fanfareHub
+  const { epoch } = hubOf(hub.app)
   const response = await post(
     hub,
     [
@@ -160,11 +161,11 @@ await t.test('the result is the same for any pieces of the body', async (t) => {
           .slice(1)
           .map((end, index) => body.subarray(offsets[index], end))
           .filter(({ length }) => length > 0)
-        const before = hub.app.fanfareHub.head
+        const before = hubOf(hub.app).head
         const response = await post(hub, Readable.from(pieces))
         if (response.statusCode !== 200 || response.json<{ accepted: number }>().accepted !== texts.length)
           throw new Error(response.body)
-        const { events } = await hub.app.fanfareHub.read(everything, { after: before, events: 99 })
+        const { events } = await hubOf(hub.app).read(everything, { after: before, events: 99 })
         if (JSON.stringify(events.map(({ payload }) => payload)) !== JSON.stringify(texts))
           throw new Error(JSON.stringify(events))
         count++
@@ -172,7 +173,7 @@ await t.test('the result is the same for any pieces of the body', async (t) => {
       { numRuns: 60 },
     ),
   )
-  t.equal(hub.app.fanfareHub.head, count * texts.length)
+  t.equal(hubOf(hub.app).head, count * texts.length)
 })
 
 await t.test('lines are stored as they arrive, before the body ends', async (t) => {
@@ -182,7 +183,7 @@ await t.test('lines are stored as they arrive, before the body ends', async (t) 
   const answer = post(hub, body)
   body.push(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a",`)
   await until(() => subscriber.data.length === 2)
-  t.equal(hub.app.fanfareHub.head, 2)
+  t.equal(hubOf(hub.app).head, 2)
   body.push('"data":3}\n')
   await until(() => subscriber.data.length === 3)
   body.push(null)
@@ -196,7 +197,7 @@ await t.test('many thousand lines are stored in order, and read with backpressur
   const body = new Readable({
     highWaterMark: 16 * 1024,
     read() {
-      ahead = Math.max(ahead, lines - hub.app.fanfareHub.head)
+      ahead = Math.max(ahead, lines - hubOf(hub.app).head)
       this.push(
         lines < 20_000 ? Array.from({ length: 100 }, () => `${line('a', lines++, { type: 't' })}\n`).join('') : null,
       )
@@ -205,10 +206,10 @@ await t.test('many thousand lines are stored in order, and read with backpressur
   t.match((await post(hub, body)).json(), {
     accepted: 20_000,
     duplicates: 0,
-    lastId: `${hub.app.fanfareHub.epoch}-20000`,
+    lastId: `${hubOf(hub.app).epoch}-20000`,
   })
   t.ok(ahead < 5_000, `${ahead} lines were read ahead`)
-  const { events } = await hub.app.fanfareHub.read(everything, { after: 0, events: 1e6 })
+  const { events } = await hubOf(hub.app).read(everything, { after: 0, events: 1e6 })
   t.strictSame(
     events.map(({ payload }) => payload),
     Array.from({ length: 20_000 }, (_, n) => String(n)),
@@ -217,10 +218,10 @@ await t.test('many thousand lines are stored in order, and read with backpressur
 
 await t.test('a batch is limited by its work: fewer lines of many topics', async (t) => {
   const hub = await openApp(t)
-  const publish = hub.app.fanfareHub.publishMany.bind(hub.app.fanfareHub)
+  const publish = hubOf(hub.app).publisher.publishMany.bind(hubOf(hub.app).publisher)
   const largestOf = async (topicOf: (n: number) => string) => {
     let largest = 0
-    hub.app.fanfareHub.publishMany = (events) => {
+    hubOf(hub.app).publisher.publishMany = (events) => {
       largest = Math.max(largest, events.length)
       return publish(events)
     }
@@ -244,7 +245,7 @@ await t.test('lines of a client that disconnects are stored, and the hub continu
   })
   request.on('error', () => undefined)
   request.write(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a"`)
-  await until(() => hub.app.fanfareHub.head === 2)
+  await until(() => hubOf(hub.app).head === 2)
   request.destroy()
   t.match((await post(hub, line('a', 3))).json(), { accepted: 1 })
   t.strictSame(await stored(hub), [1, 2, 3])
@@ -297,7 +298,7 @@ await t.test('a line is refused if the token has expired or was revoked during t
     const body = pipe()
     const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
     body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
-    await until(() => hub.app.fanfareHub.head === 2)
+    await until(() => hubOf(hub.app).head === 2)
     if (revoke) {
       const admin = `Bearer ${token({ admin: true })}`
       const { statusCode } = await hub.send({
@@ -317,11 +318,11 @@ await t.test('a line is refused if the token has expired or was revoked during t
 
 await t.test('events that waited for the log are refused if their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
-  const publish = hub.app.fanfareHub.publishMany.bind(hub.app.fanfareHub)
+  const publish = hubOf(hub.app).publisher.publishMany.bind(hubOf(hub.app).publisher)
   let release: () => void = () => undefined
   const released = new Promise<void>((resolve) => (release = resolve))
   let calls = 0
-  t.intercept(hub.app.fanfareHub, 'publishMany', {
+  t.intercept(hubOf(hub.app).publisher, 'publishMany', {
     value: async (events: Parameters<typeof publish>[0]) => {
       calls++
       await released
@@ -418,7 +419,7 @@ await t.test('a silent upload ends at the expiry of its token, even within a lin
       return { what, at, accepted, code, answer, sub: `${code}-${n}` }
     }),
   )
-  await until(() => hub.app.fanfareHub.head === 4)
+  await until(() => hubOf(hub.app).head === 4)
   for (const { code, sub } of uploads) {
     if (code === 'revoked-token')
       await hub.send({
@@ -478,9 +479,9 @@ await t.test('an upload during a drain is answered, and its connection closes', 
   for (const expected of ['keep-alive', 'close']) {
     const sending = upload()
     sending.write(`${line('a', 1)}\n`)
-    const { head } = app.fanfareHub
-    await until(() => app.fanfareHub.head > head)
-    if (expected === 'close') await app.fanfareHub.drain(0)
+    const { head } = hubOf(app)
+    await until(() => hubOf(app).head > head)
+    if (expected === 'close') await hubOf(app).drain(0)
     sending.end(`${line('a', 2)}\n`)
     const [answer] = (await once(sending, 'response')) as [http.IncomingMessage]
     t.equal(answer.statusCode, 200)
