@@ -256,6 +256,7 @@ const applications: [
         'jwt',
         'limitPublishing',
         'mountPath',
+        'publicPath',
         'allowedMethods',
         'pathBelow',
         'rateLimit',

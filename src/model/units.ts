@@ -1,6 +1,8 @@
 /** Parses and prints durations and sizes. */
 
 const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+/** The syntax of a duration, as the source of a regular expression. */
+export const DURATION_SYNTAX = `^\\d{1,15}(?:\\.\\d{1,6})?(?:${Object.keys(MILLISECONDS).join('|')})$`
 /** The maximum time to drain, in milliseconds. A longer time is a mistake, such as a timestamp. */
 export const MAX_DRAIN = 86_400_000
 const BYTES: Record<string, number> = {

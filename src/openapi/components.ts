@@ -37,7 +37,7 @@ const FILES: object[] = [
 ]
 
 /** Exports that are parameters of paths and queries, or parts of them. */
-const PARAMETERS = /(?:Params|Query)$|^Repeatable$/
+const PARAMETERS = /(?:Params|Query)$/
 
 /** Returns the schemas by name, sorted. */
 export function namedSchemas(): Map<string, object> {

@@ -4,7 +4,9 @@ import Fastify, { type FastifySchema } from 'fastify'
 import type { PatternSchemas } from '../model/json-schema.js'
 import { namedSchemas, References, withReferences } from './components.js'
 import { TAGS, type Operation } from './operation.js'
+import { addHeads } from './heads.js'
 import { OPERATIONS } from './operations.js'
+import { parametersOf, type Parameter } from './parameters.js'
 import { answersOf, bodyOf, type Described } from './responses.js'
 import { describedPath, keyOf, type Route } from './route.js'
 import { describeTopics } from './topic-schemas.js'
@@ -13,7 +15,7 @@ import { describeTopics } from './topic-schemas.js'
 export interface OpenApi {
   openapi: string
   info: { title: string; version: string; description: string }
-  servers?: { url: string }[]
+  servers: { url: string }[]
   tags: { name: string; description: string }[]
   paths: Record<string, Record<string, DescribedOperation>>
   components: { schemas: Record<string, object | boolean>; securitySchemes: Record<string, object> }
@@ -27,7 +29,7 @@ export interface DescribedOperation {
   description?: string
   tags: string[]
   security?: Record<string, string[]>[]
-  parameters?: { name: string; in: string; description?: string; required?: boolean; schema?: object }[]
+  parameters?: Parameter[]
   requestBody?: Described
   responses: Record<string, Described>
 }
@@ -63,7 +65,13 @@ const SECURITY_SCHEMES = {
   },
 }
 
-/** Builds the document, without `servers`. It takes tens of milliseconds. */
+/**
+ * The folder of the document (OpenAPI 3.2.0, 4.5), which is that of the hub. The hub does not know it: a prefix may
+ * have parameters, and a proxy may remove another prefix.
+ */
+const SERVERS = [{ url: '.', description: 'the folder of this document' }]
+
+/** Builds the document. It takes tens of milliseconds. */
 export async function buildDocument({ routes, version, topics, hasAnonymousTopics }: DocumentSource): Promise<OpenApi> {
   const schemas = namedSchemas()
   const references = new References(schemas)
@@ -90,8 +98,10 @@ export async function buildDocument({ routes, version, topics, hasAnonymousTopic
   const document = app.swagger() as unknown as OpenApi
   await app.close()
   for (const [route, operation] of described) complete(document, route, operation, references)
+  addHeads(document, new Map(described.map(([route]) => [keyOf(route), route])), references)
   const named = [...schemas].map(([name, schema]) => [name, references.mark(schema, name)])
   document.components.schemas = Object.fromEntries(named) as Record<string, object>
+  document.servers = SERVERS // @fastify/swagger takes absolute URLs only
   return withTopics(withReferences(document) as OpenApi, topics)
 }
 
@@ -99,9 +109,16 @@ export async function buildDocument({ routes, version, topics, hasAnonymousTopic
 function operationsOf(routes: readonly Route[]): [Route, Operation][] {
   const byKey = new Map(routes.map((route) => [keyOf(route), route]))
   return Object.entries(OPERATIONS).flatMap(([key, operation]): [Route, Operation][] => {
-    const route = byKey.get(key)
-    return route ? [[route, operation]] : []
+    const route = byKey.get(operation.servedBy ?? key)
+    if (!route || key.startsWith('HEAD ')) return []
+    return [[operation.servedBy === undefined ? route : partOf(route, key), operation]]
   })
+}
+
+/** Returns the part of a route that serves an operation at a path of its own. The table describes its answers. */
+function partOf(route: Route, key: string): Route {
+  const path = key.slice(key.indexOf(' ') + 1)
+  return { ...route, path: path.replace('{path}', '*'), schema: { params: route.schema.params } }
 }
 
 /** Returns the schema of a route as @fastify/swagger reads it. */
@@ -113,7 +130,10 @@ function schemaOf(
 ): FastifySchema {
   const places = security ?? (isStream ? ['bearer', 'cookie', 'ticket'] : ['bearer', 'cookie'])
   const anonymous = isStream && hasAnonymousTopics ? [{}] : []
-  const properties = Object.entries(headers).map(([name, text]) => [name, { type: 'string', description: text }])
+  const properties = Object.entries(headers).map(([name, { description: words }]) => [
+    name,
+    { type: 'string', description: words },
+  ])
   return {
     operationId: id,
     tags: [tag],
@@ -150,6 +170,7 @@ function marked(response: Record<string, unknown>, references: References): Reco
 /** Adds what the tables say about an operation. */
 function complete({ paths }: OpenApi, route: Route, operation: Operation, references: References): void {
   const described = paths[describedPath(route.path)]![route.method.toLowerCase()]!
+  if (described.parameters) described.parameters = parametersOf(described.parameters, route, operation)
   if (described.requestBody ?? operation.body)
     described.requestBody = bodyOf(described.requestBody, operation, references)
   described.responses = answersOf(described.responses, route, operation, references)

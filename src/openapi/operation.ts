@@ -39,6 +39,13 @@ export interface Answer {
   headers?: Record<string, string>
 }
 
+/** A header of a request. */
+export interface Header {
+  description: string
+  /** The JSON Schema of its value. */
+  schema: object
+}
+
 export interface Operation {
   /** The name of the operation, unique. Generated clients name their methods after it. */
   id: string
@@ -48,13 +55,18 @@ export interface Operation {
   description?: string
   /** Where the token may be; default: in any place that the route's hooks read. */
   security?: readonly ('bearer' | 'cookie' | 'ticket')[]
-  /** Headers of the request, with descriptions. */
-  headers?: Record<string, string>
+  /** Headers of the request. */
+  headers?: Record<string, Header>
   body?: RequestBody
   answers: Record<number, Answer>
+  /** The route that serves the operation, such as `POST /streams/{path}`, if it serves several. */
+  servedBy?: string
   /** The refusals of this route, besides those that follow from its kind (`problems.ts`). */
   problems?: readonly ProblemCode[]
 }
 
-/** Operations by method and path, such as `GET /topics/{topic}`. */
+/**
+ * Operations by method and path, such as `GET /topics/{topic}`. A `HEAD` that is not listed is that of the `GET`,
+ * without the body of the answer.
+ */
 export type Operations = Record<string, Operation>

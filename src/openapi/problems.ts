@@ -19,13 +19,8 @@ const OF_TOKENS: ProblemCode[] = [
   'not-granted',
   'keys-unavailable',
 ]
-const OF_BODIES: ProblemCode[] = [
-  'invalid-json',
-  'invalid-encoding',
-  'request-timeout',
-  'body-too-large',
-  'unsupported-media-type',
-]
+const OF_BODIES: ProblemCode[] = ['request-timeout', 'body-too-large', 'unsupported-media-type']
+const OF_JSON: ProblemCode[] = ['invalid-json', 'invalid-encoding']
 const OF_PUBLISHING: ProblemCode[] = [
   'invalid-topic',
   'reserved-topic',
@@ -42,15 +37,18 @@ const OF_PUBLISHING: ProblemCode[] = [
 /** Returns the codes with which a route refuses requests, in the order of the table of errors. */
 export function problemsOf(route: Route, { problems = [] }: Pick<Operation, 'problems'>): ProblemCode[] {
   const { isAuthenticated, publishes, schema, anyQuery, path, method } = route
-  const takesBody = schema.body !== undefined || (publishes !== undefined && method !== 'DELETE')
+  const readsBody = schema.body !== undefined || publishes !== undefined
+  const isRead = method === 'GET' || method === 'HEAD'
   const codes = new Set<ProblemCode>([
     ...ALWAYS,
     ...(anyQuery ? [] : (['unknown-parameter'] as const)),
     ...(path.includes(':') ? (['uri-too-long'] as const) : []),
     ...(isAuthenticated ? OF_TOKENS : []),
-    ...(isAuthenticated && method !== 'GET' ? (['foreign-origin'] as const) : []),
-    ...(takesBody ? OF_BODIES : []),
-    ...(takesBody && publishes !== undefined ? OF_PUBLISHING : []),
+    ...(isAuthenticated && !isRead ? (['foreign-origin'] as const) : []),
+    ...(isRead ? [] : (['unsupported-media-type'] as const)), // also where no body is needed
+    ...(readsBody ? OF_BODIES : []),
+    ...(readsBody && publishes !== 'bytes' ? OF_JSON : []),
+    ...(publishes === 'event' || publishes === 'events' ? OF_PUBLISHING : []),
     ...problems,
     ...LAST,
   ])

@@ -14,7 +14,7 @@ import { describeErrors, summarize } from '../schemas/validation.js'
 import { kSendEndedStream } from './event-stream.js'
 import { kToken } from './found-token.js'
 import { kRefused } from './metrics.js'
-import { kAllowedMethods, kMountPath } from './mount.js'
+import { kAllowedMethods, kPublicPath } from './mount.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -91,7 +91,7 @@ export default fp<ErrorsOptions>(
       if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after'))
         reply.header('retry-after', problem.retryAfter)
       if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
-      return sendProblem(problem, app[kMountPath](request), request, reply)
+      return sendProblem(problem, app[kPublicPath](request), request, reply)
     }
   },
   {

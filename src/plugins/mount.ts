@@ -2,9 +2,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { TOPIC_MAX_LENGTH } from '../model/topic.js'
+import { forwardedPrefix } from '../server/forwarded-prefix.js'
 import { pathOf } from '../server/logger.js'
 
 export const kMountPath = Symbol('fanfare.mountPath')
+export const kPublicPath = Symbol('fanfare.publicPath')
 export const kAllowedMethods = Symbol('fanfare.allowedMethods')
 export const kPathBelow = Symbol('fanfare.pathBelow')
 
@@ -15,6 +17,11 @@ declare module 'fastify' {
      * without a prefix.
      */
     [kMountPath]: (request: FastifyRequest) => string
+    /**
+     * Returns the prefix of the hub's routes as the client knows it: that of `kMountPath`, and the prefix that a proxy has
+     * removed before it. Every path in an answer begins with it.
+     */
+    [kPublicPath]: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
     [kAllowedMethods]: (request: FastifyRequest) => string[]
     /**
@@ -58,6 +65,11 @@ export default fp(
       const [path = prefix] = mount.exec(pathOf(request)) ?? []
       return path.replaceAll(/\/{2,}/g, '/')
     })
+
+    app.decorate(
+      kPublicPath,
+      (request: FastifyRequest) => `${forwardedPrefix(request) ?? ''}${app[kMountPath](request)}`,
+    )
 
     app.decorate(kAllowedMethods, (request: FastifyRequest) => {
       const path = pathOf(request)

@@ -7,17 +7,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { version } from '../model/version.js'
 import type { Settings } from '../settings.js'
 import { kTypedTopics } from './hub.js'
-import { kMountPath, routerOptionsOf } from './mount.js'
+import { routerOptionsOf } from './mount.js'
 import { addPageHeaders } from './page-headers.js'
 import { kRoutes } from './route-list.js'
-
-/** What the routes answer. */
-interface Reference {
-  /** The document as JSON, in two parts: `servers` is between them. */
-  json: [string, string]
-  page: string
-  style: string
-}
 
 /** Registers the routes. Without fastify-plugin, the hooks apply to these routes only. */
 export default async function reference(
@@ -25,22 +17,15 @@ export default async function reference(
   { anonymousSubscribe }: Pick<Settings, 'anonymousSubscribe'>,
 ): Promise<void> {
   await addPageHeaders(app)
-  let built: Promise<Reference> | undefined
+  let built: ReturnType<typeof build> | undefined
   const get = () => (built ??= build(app, anonymousSubscribe.length > 0))
 
   app.get('/openapi.json', async (request, reply) => {
-    const [start, end] = (await get()).json
-    // the path of the hub may depend on the request: a prefix may have parameters
-    const servers = [{ url: app[kMountPath](request) || '/' }]
-    return answer(
-      request,
-      reply,
-      'application/json; charset=utf-8',
-      `${start}"servers":${JSON.stringify(servers)},${end}`,
-    )
+    // with the router's option ignoreTrailingSlash; the URLs in both answers are relative to the folder of the hub
+    if (isFolder(request)) return reply.redirect('../openapi.json')
+    return answer(request, reply, 'application/json; charset=utf-8', (await get()).json)
   })
   app.get('/docs', async (request, reply) => {
-    // with the router's option ignoreTrailingSlash; the URLs in the page are relative to the folder of /docs
     if (isFolder(request)) return reply.redirect('../docs')
     return answer(request, reply, 'text/html; charset=utf-8', (await get()).page)
   })
@@ -56,7 +41,8 @@ function isFolder({ originalUrl }: FastifyRequest): boolean {
   return originalUrl.split('?', 1)[0]!.endsWith('/')
 }
 
-async function build(app: FastifyInstance, hasAnonymousTopics: boolean): Promise<Reference> {
+/** Returns what the routes answer. */
+async function build(app: FastifyInstance, hasAnonymousTopics: boolean) {
   const { buildReference } = await import('../openapi/reference.js')
   const { document, page, style } = await buildReference({
     routes: app[kRoutes],
@@ -64,8 +50,7 @@ async function build(app: FastifyInstance, hasAnonymousTopics: boolean): Promise
     topics: app[kTypedTopics]?.schemas ?? [],
     hasAnonymousTopics,
   })
-  const { openapi, ...rest } = document
-  return { json: [`{"openapi":${JSON.stringify(openapi)},`, JSON.stringify(rest).slice(1)], page, style }
+  return { json: JSON.stringify(document), page, style }
 }
 
 /** Answers with a text, or with 304 if the client has it (RFC 9110, 13.1.2). */

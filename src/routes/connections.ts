@@ -22,18 +22,18 @@ import {
   SubjectQuery,
   TopicsChange,
 } from '../schemas/connection.js'
+import { PAGE_SIZE } from '../schemas/parameters.js'
+import { MAX_PATTERNS } from '../schemas/stream.js'
 import type { Static } from '../schemas/typebox.js'
 import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { kToken } from '../plugins/found-token.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { hubOf } from '../plugins/hub.js'
 import { readCount } from './request/counts.js'
-import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
+import { requireOwnTopics } from './subscribe.js'
 import { streamOperation } from './request/stream-operation.js'
 import { tokenRequired } from './request/token-required.js'
 
-const DEFAULT_LIMIT = 100
-const MAX_LIMIT = 1_000
 /** The maximum number of pending replays of a stream. */
 const MAX_REPLAYS = 10
 
@@ -132,8 +132,8 @@ async function readPage(
   query: Static<typeof ConnectionsQuery>,
 ): Promise<Static<typeof ConnectionsPage>> {
   authorizeAdmin(principal, 'list open streams')
-  const { topic, subject, search, order, after, limit = String(DEFAULT_LIMIT) } = query
-  const count = readCount('limit', limit, 1, MAX_LIMIT)
+  const { topic, subject, search, order, after, limit } = query
+  const count = readCount('limit', limit, PAGE_SIZE)
   if (topic !== undefined) requirePattern(topic)
   if (order === 'lag' && after !== undefined)
     throw new Problem('invalid-request', 'A list by lag has no next page: leave out after, or order=lag.')

@@ -9,10 +9,16 @@ import { quote } from '../model/quote.js'
 import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { hubOf } from '../plugins/hub.js'
-import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
+import {
+  Acknowledgement,
+  CURSOR_NAME_SYNTAX,
+  CursorParams,
+  NamedCursor as NamedCursorShape,
+  NamedCursors,
+} from '../schemas/cursor.js'
 import { tokenRequired } from './request/token-required.js'
 
-const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
+const CURSOR_NAME = new RegExp(CURSOR_NAME_SYNTAX)
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const hub = hubOf(app)

@@ -3,7 +3,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem, refusals, type ProblemCode } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { Refusal } from '../schemas/problem.js'
+import { parameter, values } from '../schemas/parameters.js'
 import { Type } from '../schemas/typebox.js'
+
+const CodeParams = Type.Object({
+  code: parameter('the code of an error', values.choice(...Object.keys(refusals))),
+})
 
 const errors: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/errors', { schema: { response: { 200: Type.Object({ errors: Type.Array(Refusal) }) } } }, async () => ({
@@ -12,7 +17,7 @@ const errors: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/errors/:code',
-    { schema: { params: Type.Object({ code: Type.String() }), response: { 200: Refusal } } },
+    { schema: { params: CodeParams, response: { 200: Refusal } } },
     async ({ params: { code } }) => {
       if (!isCode(code)) throw new Problem('not-found', `There is no error ${quote(code)}.`)
       return describe(code)

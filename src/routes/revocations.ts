@@ -8,6 +8,7 @@ import { quote } from '../model/quote.js'
 import { kAuthenticate, kRevocations, requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
+import { parameter, values } from '../schemas/parameters.js'
 import { Type } from '../schemas/typebox.js'
 import { tokenRequired } from './request/token-required.js'
 
@@ -35,7 +36,7 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/revocations/:id',
-    { ...hooks, schema: { params: Type.Object({ id: Type.String() }) } },
+    { ...hooks, schema: { params: Type.Object({ id: parameter('the id of the revocation', values.nonEmpty) }) } },
     async (request, reply) => {
       const { id } = request.params
       if (!(await known.delete(id)))

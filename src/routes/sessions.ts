@@ -7,7 +7,7 @@ import { clearSession, readSession, writeSession, type CookieScope } from '../au
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 import { kAuthenticate, requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
-import { kMountPath } from '../plugins/mount.js'
+import { kPublicPath } from '../plugins/mount.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const listed = new OriginList(corsOrigins)
@@ -16,7 +16,7 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
-    return { path: app[kMountPath](request) || '/', secure, crossSite: secure && hasForeignPages }
+    return { path: app[kPublicPath](request) || '/', secure, crossSite: secure && hasForeignPages }
   }
 
   app.post('/sessions', { onRequest: app[kAuthenticate] }, async (request, reply) => {

@@ -8,7 +8,7 @@ import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { hubOf } from '../plugins/hub.js'
 import { kLimitPublishing } from '../plugins/limits.js'
 import { kTraces } from '../plugins/traces.js'
-import { CancelledStream, StreamParams, StreamQuery } from '../schemas/finite.js'
+import { StreamParams, StreamQuery } from '../schemas/finite.js'
 import { inSpan } from './request/in-span.js'
 import { cancelledPath, requireGrant, STREAMS, topicOf } from './streams/access.js'
 import { addCommonHeaders, refusalHeaders, SECURITY } from './streams/answer-headers.js'
@@ -90,18 +90,13 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
     else await requireCanceller(context, topicOfPath(cancelled), request)
   }
   const onRequest = [app[kAuthenticate], requireWriter, ...app[kLimitPublishing]]
-  app.post(
-    PATH,
-    { ...limited, onRequest, schema: { ...schema, response: { 200: CancelledStream } } },
-    (request, reply) => {
-      const cancelled = cancelledPath(app, request)
-      return cancelled === undefined
-        ? inSpan(context.traces, request, (trace) =>
-            answerAppend(context, topicOf(app, request), request, reply, trace),
-          )
-        : answerCancel(context, topicOfPath(cancelled), request, reply)
-    },
-  )
+  app.post(PATH, { ...limited, onRequest }, (request, reply) => {
+    const cancelled = cancelledPath(app, request)
+    if (cancelled !== undefined) return answerCancel(context, topicOfPath(cancelled), request, reply)
+    return inSpan(context.traces, request, (trace) =>
+      answerAppend(context, topicOf(app, request), request, reply, trace),
+    )
+  })
 
   app.delete(PATH, { onRequest: [app[kAuthenticate], check(isPublisher)], config, schema }, async (request, reply) => {
     const topic = topicOf(app, request)

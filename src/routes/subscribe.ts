@@ -22,8 +22,8 @@ import { wantsStream } from '../plugins/errors.js'
 import { kOpenStream, kSendEndedStream } from '../plugins/event-stream.js'
 import { hubOf } from '../plugins/hub.js'
 import { kTraces } from '../plugins/traces.js'
-import { listOf, TopicParams } from '../schemas/common.js'
-import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import { listOf, PatternParams } from '../schemas/common.js'
+import { EventsQuery, MAX_PATTERNS, MAX_TYPES, TopicQuery } from '../schemas/stream.js'
 import { preferredType, varyByAccept } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
 import { countElsewhere, requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
@@ -38,11 +38,6 @@ import {
   refuseMisplaced,
   STREAM_ONLY,
 } from './subscribe/stream-query.js'
-
-/** The maximum number of topics and patterns of a stream. */
-export const MAX_PATTERNS = 100
-/** The maximum number of event types of a stream. */
-const MAX_TYPES = 100
 
 type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
 
@@ -68,7 +63,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 
   app.get(
     '/topics/:topic/events',
-    { ...route, schema: { params: TopicParams, querystring: TopicQuery } },
+    { ...route, schema: { params: PatternParams, querystring: TopicQuery } },
     (request, reply) => answer(context, request, reply, [request.params.topic], request.query),
   )
 

@@ -13,11 +13,9 @@ import { kAuthenticate, requirePrincipal } from '../plugins/auth.js'
 import { hubOf } from '../plugins/hub.js'
 import { TopicParams } from '../schemas/common.js'
 import type { FiniteInfo } from '../schemas/finite.js'
+import { PAGE_SIZE } from '../schemas/parameters.js'
 import { Purged, TopicDetails, Topics, TopicsQuery } from '../schemas/topic.js'
 import { readCount } from './request/counts.js'
-
-const DEFAULT_LIMIT = '100'
-const MAX_LIMIT = 1_000
 
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -25,8 +23,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     { onRequest: app[kAuthenticate], schema: { querystring: TopicsQuery, response: { 200: Topics } } },
     async (request) => {
       const principal = requirePrincipal(request)
-      const { prefix, search, activity, after, limit = DEFAULT_LIMIT } = request.query
-      const options = { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }
+      const { prefix, search, activity, after, limit } = request.query
+      const options = { prefix, after, limit: readCount('limit', limit, PAGE_SIZE) }
       const isFound = search === undefined ? undefined : finderOf(search)
       const isVisible = visibleTo(principal)
       const accepts = isFound ? (topic: string) => isFound(topic) && isVisible(topic) : isVisible

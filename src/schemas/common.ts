@@ -1,5 +1,6 @@
 /** Schemas that several other schemas share. */
 import { CURSOR_SYNTAX } from '../model/cursor.js'
+import { parameter, values } from './parameters.js'
 import { Type } from './typebox.js'
 
 export const Cursor = Type.String({
@@ -8,11 +9,10 @@ export const Cursor = Type.String({
   examples: ['8f3kq0zt-1042'],
 })
 
-/** The topic in a path. The schema does not check it: the hub does, with better messages. */
-export const TopicParams = Type.Object({ topic: Type.String({ description: 'a topic or, to subscribe, a pattern' }) })
-
-/** A query parameter that may be given once or several times. */
-export const Repeatable = Type.Union([Type.String(), Type.Array(Type.String())])
+/** The topic in a path. */
+export const TopicParams = Type.Object({ topic: parameter('a topic', values.topic) })
+/** The topic or pattern in a path. */
+export const PatternParams = Type.Object({ topic: parameter('a topic or a pattern', values.pattern) })
 
 /** The values of a repeatable parameter. */
 export function listOf(value: string | string[] | undefined): string[] {

@@ -1,9 +1,10 @@
 /** The descriptions of open streams, and the bodies that change them. */
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
+import { PAGE_SIZE, parameter, values } from './parameters.js'
 
 export const ConnectionParams = Type.Object({
-  id: Type.String({ description: 'the id of a stream, from the header fanfare-connection or from fanfare.open' }),
+  id: parameter('the id of a stream, from the header fanfare-connection or from fanfare.open', values.nonEmpty),
 })
 
 const Patterns = Type.Array(Type.String({ description: 'a topic or a pattern' }))
@@ -30,9 +31,9 @@ export type Connection = Static<typeof Connection>
 
 export const ConnectionsQuery = Type.Object({
   topic: Type.Optional(
-    Type.String({ description: 'only streams that receive the events of this topic, or have this pattern' }),
+    parameter('only streams that receive the events of this topic, or have this pattern', values.pattern),
   ),
-  subject: Type.Optional(Type.String({ description: 'only streams of this subject' })),
+  subject: Type.Optional(parameter('only streams of this subject')),
   search: Type.Optional(
     Type.String({
       minLength: 1,
@@ -41,12 +42,13 @@ export const ConnectionsQuery = Type.Object({
     }),
   ),
   order: Type.Optional(
-    Type.Union([Type.Literal('id'), Type.Literal('lag')], {
-      description: '"id" (default), or "lag": the streams with the greatest lag, without a next page',
+    Type.Enum(['id', 'lag'], {
+      description: '"lag": the streams with the greatest lag, without a next page',
+      default: 'id',
     }),
   ),
-  limit: Type.Optional(Type.String({ description: '1 to 1,000, default 100' })),
-  after: Type.Optional(Type.String({ description: 'the cursor of the previous page' })),
+  limit: Type.Optional(parameter('how many streams', values.count(PAGE_SIZE))),
+  after: Type.Optional(parameter('the cursor of the previous page')),
 })
 
 export const ConnectionsPage = Type.Object({
@@ -75,5 +77,7 @@ export const TopicsChange = Type.Object(
 export const HeldTopics = Type.Object({ topics: Patterns })
 export const RenewedToken = Type.Object({ topics: Patterns, expiresAt: Connection.properties.expiresAt })
 
-export const SubjectQuery = Type.Object({ subject: Type.String({ minLength: 1 }) })
+export const SubjectQuery = Type.Object({
+  subject: Type.String({ minLength: 1, description: 'the "sub" of the tokens of the streams' }),
+})
 export const Closed = Type.Object({ closed: Type.Integer({ minimum: 0 }) })

@@ -1,9 +1,13 @@
 /** The bodies and answers of named cursors. */
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
+import { parameter } from './parameters.js'
+
+/** The syntax of the name of a cursor, as the source of a regular expression. */
+export const CURSOR_NAME_SYNTAX = '^[A-Za-z0-9_-]{1,64}$'
 
 export const CursorParams = Type.Object({
-  name: Type.String({ description: '1 to 64 of letters, digits, "-" and "_"' }),
+  name: parameter('1 to 64 of letters, digits, "-" and "_"', { type: 'string', pattern: CURSOR_NAME_SYNTAX }),
 })
 
 export const NamedCursor = Type.Object({

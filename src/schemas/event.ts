@@ -6,6 +6,7 @@ import { ATTRIBUTES } from '../model/attributes.js'
 import { BATCH_MAX } from '../model/event.js'
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
+import { parameter } from './parameters.js'
 
 const members = {
   data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data, text and bytes' })),
@@ -47,7 +48,14 @@ export type BatchEvent = Static<typeof BatchEvent>
 export type BatchBody = Static<typeof BatchBody>
 
 export const PublishQuery = Type.Object({
-  type: Type.Optional(Type.String({ description: 'the type of an event with a text/plain body' })),
+  type: Type.Optional(
+    parameter('the type of an event with a text/plain body; it has no control characters or noncharacters', {
+      type: 'string',
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^(?!fanfare\\.)',
+    }),
+  ),
 })
 
 export const Receipt = Type.Object({

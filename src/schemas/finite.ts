@@ -1,26 +1,37 @@
 /** The requests and answers of finite topics. */
+import { parameter, values } from './parameters.js'
 import { Type, type Static } from './typebox.js'
 
+/** The syntax of an offset, as the source of a regular expression. The start of a stream may have a second zero. */
+export const OFFSET_SYNTAX = '^(\\d{16})(?:_0{16})?$'
+
 export const StreamParams = Type.Object({
-  '*': Type.String({ description: 'the path of the stream: "chats/42/r7" is the topic "chats.42.r7"' }),
+  '*': parameter(
+    'the path of the stream, which may have slashes: "chats/42/r7" is the topic "chats.42.r7"',
+    values.nonEmpty,
+  ),
 })
 
 export const StreamQuery = Type.Object({
   offset: Type.Optional(
-    Type.String({ description: 'a Stream-Next-Offset of an earlier answer, "-1" (the start, the default) or "now"' }),
+    parameter('a Stream-Next-Offset of an earlier answer, "-1" (the start) or "now"', {
+      anyOf: [{ type: 'string', pattern: OFFSET_SYNTAX }, values.choice('-1', 'now')],
+      default: '-1',
+    }),
   ),
-  live: Type.Optional(Type.String({ description: '"long-poll" or "sse": waits for new messages; needs "offset"' })),
-  cursor: Type.Optional(Type.String({ description: 'the Stream-Cursor of the last answer to a live read' })),
-  ticket: Type.Optional(
-    Type.String({ description: 'a ticket from POST /tickets instead of a token; for live=sse only' }),
+  live: Type.Optional(
+    parameter('waits for new messages: once, or as an event stream; needs "offset"', values.choice('long-poll', 'sse')),
   ),
+  cursor: Type.Optional(parameter('the Stream-Cursor of the last answer to a live read')),
+  ticket: Type.Optional(parameter('a ticket from POST /tickets instead of a token; for live=sse only')),
 })
 export type StreamQuery = Static<typeof StreamQuery>
 
 /** The state of a finite topic, in the description of the topic. */
 export const FiniteInfo = Type.Object({
   path: Type.Union([Type.String(), Type.Null()], {
-    description: 'its path, such as "/streams/chats/42/r7"; null if no path leads to the topic',
+    description:
+      'its path below the URL of the hub, such as "/streams/chats/42/r7"; null if no path leads to the topic',
   }),
   status: Type.String({ description: '"open", "done", "error", "cancelled" or "expired"' }),
   contentType: Type.String(),

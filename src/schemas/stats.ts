@@ -1,11 +1,12 @@
 /** The statistics of the last hour. */
+import { parameter, values } from './parameters.js'
 import { Type, type Static } from './typebox.js'
 
 const column = (description: string) =>
   Type.Array(Type.Union([Type.Number({ minimum: 0 }), Type.Null()]), { description })
 
 export const StatsQuery = Type.Object({
-  range: Type.Optional(Type.String({ description: 'how far back, from 1m to 1h; default 1h' })),
+  range: Type.Optional(parameter('how far back, from 1m to 1h', { ...values.duration, default: '1h' })),
 })
 
 /** Each member of `fanfare.stats` as a column: a number for each period, `null` where nothing was measured. */

@@ -3,6 +3,7 @@ import { TOPIC_MAX_LENGTH } from '../model/topic.js'
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 import { FiniteInfo } from './finite.js'
+import { describe, PAGE_SIZE, parameter, values } from './parameters.js'
 
 const name = (description: string) => Type.String({ maxLength: TOPIC_MAX_LENGTH, description })
 const cursorOrNull = (description: string) => Type.Union([Cursor, Type.Null()], { description })
@@ -34,12 +35,13 @@ export const TopicsQuery = Type.Object({
     }),
   ),
   activity: Type.Optional(
-    Type.Union([Type.Literal('true'), Type.Literal('false')], {
+    Type.Enum(['true', 'false'], {
       description: 'true: with the rate of each topic and the time of its newest event',
+      ...describe({ schema: values.flag }),
     }),
   ),
   after: Type.Optional(name('only topics whose names sort after this one; the cursor of the previous page')),
-  limit: Type.Optional(Type.String({ description: '1 to 1,000 topics, default 100' })),
+  limit: Type.Optional(parameter('how many topics', values.count(PAGE_SIZE))),
 })
 export type TopicsQuery = Static<typeof TopicsQuery>
 

@@ -22,11 +22,9 @@ t.teardown(() => {
 })
 const [hub, client] = [await pack(folder), await pack(folder, 'packages/client')]
 
-/** Returns the Markdown files of a package. CONTRIBUTING.md is about the repository. */
+/** Returns the Markdown files of a package. */
 function markdown({ folder }: Packed): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => name.endsWith('.md') && name !== 'CONTRIBUTING.md',
-  )
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
 }
 
 function deadLinks(packed: Packed): string[] {
@@ -42,6 +40,7 @@ function deadLinks(packed: Packed): string[] {
 
 for (const packed of [hub, client]) {
   await t.test(packed.name, async (t) => {
+    t.ok(markdown(packed).includes('README.md'))
     t.strictSame(deadLinks(packed), [], 'each link of its Markdown leads to a file of the package')
     t.ok(existsSync(join(packed.folder, 'LICENSE')))
 

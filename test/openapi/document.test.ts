@@ -24,7 +24,7 @@ async function read(t: Test, settings: FanfareOptions = {}) {
   await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, prefix: '/hub', ...settings })
   const document = (await app.inject('/hub/openapi.json')).json<OpenApi>()
   const routes = scopes.find((scope) => scope.hasDecorator(kRoutes))![kRoutes]
-  return { routes, document }
+  return { app, routes, document }
 }
 
 await t.test('the document is valid OpenAPI 3.2', async (t) => {
@@ -63,15 +63,51 @@ await t.test('every route has an operation, and every operation a route', async 
     [],
     'describe them in src/openapi/operations/',
   )
+  const keys = Object.keys(OPERATIONS).filter((key) => !key.startsWith('HEAD '))
   t.strictSame(
-    Object.keys(OPERATIONS).filter((key) => !served.has(key)),
+    keys.filter((key) => !served.has(OPERATIONS[key]!.servedBy ?? key)),
     [],
     'these have no route',
   )
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
-  t.strictSame(described.sort(), Object.keys(OPERATIONS).sort())
+  const heads = keys.filter((key) => key.startsWith('GET ')).map((key) => key.replace('GET', 'HEAD'))
+  t.strictSame(described.sort(), [...keys, ...heads].sort())
+  t.strictSame(
+    Object.keys(OPERATIONS).filter((key) => key.startsWith('HEAD ') && !heads.includes(key)),
+    [],
+    'these have no GET',
+  )
+})
+
+await t.test('each HEAD has the parameters of its GET, no other status, and no content', async (t) => {
+  const { app, document } = await read(t)
+  const { paths } = document
+  for (const [path, { get, head }] of Object.entries(paths)) {
+    if (!get) continue
+    t.strictSame(head!.parameters, get.parameters, path)
+    t.strictSame(
+      Object.keys(head!.responses).filter((status) => !(status in get.responses)),
+      [],
+      path,
+    )
+    t.ok('200' in head!.responses)
+    for (const { content } of Object.values(head!.responses)) t.equal(content, undefined, path)
+  }
+  for (const path of ['/status', '/health/live', '/docs'])
+    t.equal((await app.inject({ method: 'HEAD', url: `/hub${path}` })).statusCode, 200)
+})
+
+await t.test('cancelling a stream is an operation of its own', async (t) => {
+  const { paths } = (await read(t)).document
+  const cancel = paths['/streams/{path}/cancel']!['post']!
+  t.match(cancel, { operationId: 'cancelStream', parameters: [{ name: 'path', in: 'path', required: true }] })
+  t.equal(cancel.requestBody, undefined)
+  const $ref = '#/components/schemas/CancelledStream'
+  t.strictSame(cancel.responses['200']!.content, { 'application/json': { schema: { $ref } } })
+  const append = paths['/streams/{path}']!['post']!
+  t.equal(append.responses['200']!.content, undefined, 'an append has no answer of JSON')
 })
 
 await t.test('every operation has its parts', async (t) => {
@@ -114,7 +150,8 @@ await t.test('each refusal has its codes, and each code is in the table of error
   const { document } = await read(t)
   const seen = new Set<string>()
   for (const methods of Object.values(document.paths)) {
-    for (const { responses } of Object.values(methods)) {
+    for (const [method, { responses }] of Object.entries(methods)) {
+      if (method === 'head') continue
       for (const [status, { content }] of Object.entries(responses)) {
         const problem = content?.['application/problem+json']
         t.equal(problem !== undefined, Number(status) >= 400)

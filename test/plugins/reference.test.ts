@@ -1,10 +1,12 @@
 /** The routes of the OpenAPI document and its page. */
+import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import helmet from '@fastify/helmet'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type FanfareOptions } from '../../src/index.js'
 import type { OpenApi } from '../../src/openapi/document.js'
+import { STYLE } from '../../src/openapi/page/style.js'
 import { SECRET } from '../helper/token.js'
 import { isProblem, openApp } from '../routes/open-app.js'
 
@@ -52,6 +54,20 @@ await t.test('the page has no script, and loads files of the hub only', async (t
   t.match(body, /<code class="name">Idempotency-Key<\/code>/)
 })
 
+await t.test('the colours of the page are those of the console', (t) => {
+  const console = readFileSync(new URL('../../src/console/styles/colors.css', import.meta.url), 'utf8')
+  const coloursIn = (css: string) =>
+    css.split('prefers-color-scheme: dark').map((part) => [...part.matchAll(/--[\w-]+: #\w+/g)].map(String))
+  for (const [theme, colours] of coloursIn(STYLE).entries()) {
+    t.ok(colours.length > 5)
+    t.strictSame(
+      colours.filter((colour) => !coloursIn(console)[theme]!.includes(colour)),
+      [],
+    )
+  }
+  t.end()
+})
+
 await t.test('the page escapes the text of schemas', async (t) => {
   const { schemaFile } = await import('../hub/typed-topics/schema-file.js')
   const evil = { description: '<script>alert(1)</script> & "x"', properties: { '<b>': { const: "</code>'" } } }
@@ -73,10 +89,10 @@ await t.test('FANFARE_DOCS turns both off, apart from the console', async (t) =>
 await t.test('both are below the prefix, which is the server of the document', async (t) => {
   const app = embed(t, { prefix: '/live/:tenant' })
   const document = (await app.inject('/live/one/openapi.json')).json<OpenApi>()
-  t.strictSame(document.servers, [{ url: '/live/one' }])
+  for (const folder of ['http://app/live/one/', 'http://app/proxy/live/one/'])
+    t.equal(new URL(document.servers[0]!.url, `${folder}openapi.json`).href, folder, 'whatever a proxy has removed')
   t.ok('/topics/{topic}/events' in document.paths)
   t.ok('/' in document.paths)
-  t.strictSame((await app.inject('/live/two/openapi.json')).json<OpenApi>().servers, [{ url: '/live/two' }])
   const moved = await app.inject('/live/one/docs/')
   t.equal(moved.statusCode, 302)
   t.equal(new URL(String(moved.headers.location), 'http://app/live/one/docs/').pathname, '/live/one/docs')
@@ -97,6 +113,7 @@ await t.test('a router that ignores slashes at the end still serves the page', a
   const app = embed(t, { prefix: '/hub' }, Fastify({ routerOptions: { ignoreTrailingSlash: true } }))
   t.equal((await app.inject('/hub/docs')).statusCode, 200)
   t.equal((await app.inject('/hub/docs/')).headers.location, '../docs')
+  t.equal((await app.inject('/hub/openapi.json/')).headers.location, '../openapi.json')
 })
 
 await t.test('an application may use @fastify/swagger and @fastify/helmet itself', async (t) => {

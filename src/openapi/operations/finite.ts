@@ -1,7 +1,10 @@
+import { CancelledStream, OFFSET_SYNTAX } from '../../schemas/finite.js'
+import { values } from '../../schemas/parameters.js'
 import { Type } from '../../schemas/typebox.js'
-import type { Operations } from '../operation.js'
+import type { Header, Operations } from '../operation.js'
 
 const OF_PATHS = ['invalid-topic', 'reserved-topic'] as const
+const OF_MESSAGES = ['invalid-json', 'invalid-encoding', 'invalid-event', 'schema-mismatch', 'event-too-large'] as const
 const OF_STREAMS = [...OF_PATHS, 'stream-not-found', 'stream-gone', 'draining', 'log-unavailable'] as const
 
 /** The headers that tell the state of a stream. */
@@ -10,16 +13,34 @@ const STATE = {
   'Stream-Closed': '`true` if the stream has ended and the answer reaches its end',
   'Fanfare-Status': 'how the stream has ended: `done`, `error`, `cancelled` or `expired`',
 }
+/** The headers that tell what a stream was created with. */
+const CONFIG = {
+  'Stream-TTL': 'the seconds without an append or a read after which the stream expires',
+  'Stream-Expires-At': 'the time at which the stream expires',
+}
 const PRODUCER = {
   'Producer-Epoch': 'the epoch of the producer',
   'Producer-Seq': 'the greatest number that was accepted from the producer',
 }
 
+const { text, time, duration, choice, count } = values
+const NAME = { type: 'string', minLength: 1, maxLength: 256 }
+const COUNT = count({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const OFFSET = { type: 'string', pattern: OFFSET_SYNTAX }
+
+const header = (description: string, schema: object): Header => ({ description, schema })
+
 /** The headers of a request that ends the stream, or renews its lease. */
 const ENDS = {
-  'Stream-Closed': '`true`: the stream ends after the body',
-  'Fanfare-Status': 'with `Stream-Closed: true`: `done` (the default) or `error`',
-  'Fanfare-Lease': 'a duration such as `30s`: the stream ends with `error` if no append follows within that time',
+  'Stream-Closed': header('`true`: the stream ends after the body', { type: 'boolean', default: false }),
+  'Fanfare-Status': header('with `Stream-Closed: true`: how the stream ends', {
+    ...choice('done', 'error'),
+    default: 'done',
+  }),
+  'Fanfare-Lease': header(
+    'from `1s` to `24h`: the stream ends with `error` if no append follows within that time',
+    duration,
+  ),
 }
 
 const BYTES = { schema: Type.String({ description: 'any bytes' }) }
@@ -43,12 +64,21 @@ export const finite: Operations = {
     description:
       'Part of the Durable Streams protocol. Needs a `publish` grant for the topic: the path with dots for slashes. The path may have slashes.',
     headers: {
-      'Stream-TTL': 'the seconds without an append or a read after which the stream expires',
-      'Stream-Expires-At': 'the time at which the stream expires (RFC 3339), instead of `Stream-TTL`',
-      'Stream-Forked-From': 'the path of the stream whose messages this one begins with',
-      'Stream-Fork-Offset': 'the offset up to which they are inherited',
-      'Stream-Fork-Sub-Offset': 'how many messages of JSON, or bytes, behind that offset are inherited too',
-      'Fanfare-Coalesce': 'a duration such as `40ms`: messages that follow the first within it are sent together',
+      'Stream-TTL': header(
+        'the seconds without an append or a read after which the stream expires',
+        count({ minimum: 0, maximum: Math.floor(Number.MAX_SAFE_INTEGER / 1_000) }),
+      ),
+      'Stream-Expires-At': header('the time at which the stream expires, instead of `Stream-TTL`', time),
+      'Stream-Forked-From': header('the path of the stream whose messages this one begins with', text),
+      'Stream-Fork-Offset': header('the offset up to which they are inherited', OFFSET),
+      'Stream-Fork-Sub-Offset': header(
+        'how many messages of JSON, or bytes, behind that offset are inherited too',
+        COUNT,
+      ),
+      'Fanfare-Coalesce': header(
+        'up to `10s`, such as `40ms`: messages that follow the first within it are sent together',
+        duration,
+      ),
       ...ENDS,
     },
     body: { description: 'The first messages. Its content type is that of the stream.', ...BODY },
@@ -58,6 +88,9 @@ export const finite: Operations = {
     },
     problems: [
       ...OF_STREAMS,
+      ...OF_MESSAGES,
+      'rate-limited',
+      'too-many-topics',
       'invalid-stream',
       'invalid-offset',
       'stream-exists',
@@ -70,16 +103,16 @@ export const finite: Operations = {
   'POST /streams/{path}': {
     id: 'appendToStream',
     tag: 'Streams that end',
-    summary: 'Append to a stream, close it, or cancel it',
+    summary: 'Append to a stream, or close it',
     description:
-      'Needs a `publish` grant for the topic. A path that ends with `/cancel` ends the stream with the status `cancelled`; the subject that created the stream may do that without a grant. NDJSON, and other bodies with `Fanfare-Upload: live`, are stored as they come.',
+      'Needs a `publish` grant for the topic. NDJSON, and other bodies with `Fanfare-Upload: live`, are stored as they come.',
     headers: {
       ...ENDS,
-      'Stream-Seq': 'must sort after the one of the append before',
-      'Producer-Id': 'the name of the producer: its appends are stored once',
-      'Producer-Epoch': 'the number of the producer’s session; a greater one ends the others',
-      'Producer-Seq': 'the number of the append in the session, from 0',
-      'Fanfare-Upload': '`live`: the parts of the body are stored as they come',
+      'Stream-Seq': header('must sort after the one of the append before', NAME),
+      'Producer-Id': header('the name of the producer: its appends are stored once', NAME),
+      'Producer-Epoch': header('the number of the producer’s session; a greater one ends the others', COUNT),
+      'Producer-Seq': header('the number of the append in the session, from 0', COUNT),
+      'Fanfare-Upload': header('`live`: the parts of the body are stored as they come', choice('live')),
     },
     body: {
       description: 'The messages. Without a body, the stream is closed or its lease is renewed.',
@@ -91,13 +124,15 @@ export const finite: Operations = {
     },
     answers: {
       200: {
-        description: 'A new append of a producer is stored. For `/cancel`: the state of the stream.',
+        description: 'A new append of a producer is stored.',
         headers: { ...STATE, ...PRODUCER },
       },
       204: { description: 'The append is stored, or was stored before.', headers: { ...STATE, ...PRODUCER } },
     },
     problems: [
       ...OF_STREAMS,
+      ...OF_MESSAGES,
+      'rate-limited',
       'stream-closed',
       'cancelled',
       'content-type-mismatch',
@@ -110,14 +145,30 @@ export const finite: Operations = {
       'streams-full',
     ],
   },
+  'POST /streams/{path}/cancel': {
+    id: 'cancelStream',
+    tag: 'Streams that end',
+    summary: 'Cancel a stream that ends',
+    description:
+      'Needs a `publish` grant for the topic, or a token of the subject that created the stream. The next append is refused, and a running upload at once. A body is ignored.',
+    servedBy: 'POST /streams/{path}',
+    answers: {
+      200: {
+        description: 'The stream has ended: now, or before.',
+        headers: STATE,
+        content: { 'application/json': { schema: CancelledStream } },
+      },
+    },
+    problems: [...OF_STREAMS, 'rate-limited'],
+  },
   'GET /streams/{path}': {
     id: 'readStream',
     tag: 'Streams that end',
     summary: 'Read a stream that ends',
     description:
-      'Needs a `subscribe` grant for the topic. Without `live` the answer has what there is; `live=long-poll` waits for more, `live=sse` is an event stream. `HEAD` answers with the state.',
+      'Needs a `subscribe` grant for the topic. Without `live` the answer has what there is; `live=long-poll` waits for more, `live=sse` is an event stream.',
     security: ['bearer', 'cookie', 'ticket'],
-    headers: { 'If-None-Match': 'the `ETag` of an earlier answer' },
+    headers: { 'If-None-Match': header('the `ETag` of an earlier answer', text) },
     answers: {
       200: {
         description: 'The messages, with the content type of the stream; JSON is an array of them.',
@@ -137,6 +188,16 @@ export const finite: Operations = {
       304: { description: 'The messages have not changed.' },
     },
     problems: [...OF_STREAMS, 'invalid-offset'],
+  },
+  'HEAD /streams/{path}': {
+    id: 'getStreamState',
+    tag: 'Streams that end',
+    summary: 'Read the state of a stream that ends',
+    description: 'Needs a `subscribe` grant for the topic. It does not count as a read: the stream may still expire.',
+    answers: {
+      200: { description: 'The state, with the content type of the stream.', headers: { ...STATE, ...CONFIG } },
+    },
+    problems: [...OF_STREAMS],
   },
   'DELETE /streams/{path}': {
     id: 'deleteStream',

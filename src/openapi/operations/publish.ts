@@ -1,8 +1,14 @@
+import { PUBLISHER_ID_SYNTAX } from '../../model/event.js'
 import { BatchEvent } from '../../schemas/event.js'
 import { Type } from '../../schemas/typebox.js'
 import type { Operations } from '../operation.js'
 
-const KEY = { 'Idempotency-Key': 'the publisher’s own id of the event; the same as the member `id`' }
+const KEY = {
+  'Idempotency-Key': {
+    description: 'the publisher’s own id of the event; the same as the member `id`',
+    schema: { type: 'string', pattern: PUBLISHER_ID_SYNTAX },
+  },
+}
 
 export const publish: Operations = {
   'POST /topics/{topic}/events': {

@@ -1,12 +1,18 @@
 import { StreamBlock } from '../../schemas/block.js'
+import { values } from '../../schemas/parameters.js'
 import { History } from '../../schemas/stream.js'
 import type { Operation, Operations } from '../operation.js'
 
 const stream: Omit<Operation, 'id' | 'summary'> = {
   tag: 'Subscribe',
   description:
-    'Needs a `subscribe` grant that covers each topic or pattern. `Accept: text/event-stream`, `*/*` or no `Accept` opens an event stream, `Accept: application/json` reads a page of history. What is temporary (429, 503) is answered to a stream with 200, a `fanfare.close` block (`busy`) and the end of the stream, since any other status stops an `EventSource` for good. `HEAD` answers the head of the stream and ends.',
-  headers: { 'Last-Event-ID': 'the last id that the client has read: the stream continues after it' },
+    'Needs a `subscribe` grant that covers each topic or pattern. `Accept: text/event-stream`, `*/*` or no `Accept` opens an event stream, `Accept: application/json` reads a page of history. What is temporary (429, 503) is answered to a stream with 200, a `fanfare.close` block (`busy`) and the end of the stream, since any other status stops an `EventSource` for good.',
+  headers: {
+    'Last-Event-ID': {
+      description: 'the last id that the client has read: the stream continues after it',
+      schema: values.text,
+    },
+  },
   answers: {
     200: {
       description: 'An event stream, or a page of history.',
@@ -34,7 +40,19 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
   ],
 }
 
+const head: Omit<Operation, 'id' | 'summary'> = {
+  ...stream,
+  description: 'As `GET`, which opens no stream: the answer ends with its head.',
+  answers: { 200: { ...stream.answers[200]!, description: 'The head of an event stream, or of a page of history.' } },
+}
+
 export const subscribe: Operations = {
   'GET /topics/{topic}/events': { id: 'readTopic', summary: 'Subscribe to a topic or a pattern', ...stream },
+  'HEAD /topics/{topic}/events': { id: 'checkTopic', summary: 'Check that a subscription would be accepted', ...head },
   'GET /events': { id: 'readTopics', summary: 'Subscribe to several topics and patterns', ...stream },
+  'HEAD /events': {
+    id: 'checkTopics',
+    summary: 'Check that a subscription to several topics would be accepted',
+    ...head,
+  },
 }

@@ -21,7 +21,8 @@ const PLACES: Record<string, string> = {
 export function operationSection(method: string, path: string, operation: DescribedOperation): Html {
   const { operationId, summary, description, security = [], parameters = [], requestBody, responses } = operation
   const answers = Object.entries(responses)
-  const isRefusal = ([, { content }]: (typeof answers)[number]) => content?.[PROBLEM] !== undefined
+  const isRefusal = ([status]: (typeof answers)[number]) => Number(status) >= 400
+  const refused = answers.filter(([, { content }]) => content?.[PROBLEM] !== undefined) // none for HEAD
   return html`<section class="operation" id="${operationId}">
     <h3>
       <span class="method ${method}">${method.toUpperCase()}</span> <code>${breakable(path)}</code>
@@ -34,10 +35,7 @@ export function operationSection(method: string, path: string, operation: Descri
     ${requestBody?.content !== undefined && bodyOf(requestBody.content, method, path)}
     <h4>Answers</h4>
     <dl class="answers">${answers.filter((answer) => !isRefusal(answer)).map(answerOf)}</dl>
-    <details>
-      <summary>Refusals</summary>
-      <dl class="answers">${answers.filter(isRefusal).map(refusalOf)}</dl>
-    </details>
+    ${refused.length > 0 && refusalsOf(refused)}
   </section>`
 }
 
@@ -61,12 +59,18 @@ function parametersOf(parameters: NonNullable<DescribedOperation['parameters']>)
           html`<div>
             <dt>
               <code class="name">${name}</code> <span class="type">${place}, ${typeOf(schema as Schema)}</span>
-              ${required !== true && html`<span class="optional">optional</span>`}
+              ${required !== true && html`<span class="optional">${optional(schema as Schema)}</span>`}
             </dt>
             <dd>${description !== undefined && html`<p>${prose(sentence(description))}</p>`}</dd>
           </div>`,
       )}
     </dl>`
+}
+
+/** Returns the default of a parameter, if its schema has one. */
+function optional(schema: Schema): Html {
+  const value = typeof schema === 'boolean' ? undefined : schema.default
+  return value === undefined ? html`optional` : html`default <code>${JSON.stringify(value)}</code>`
 }
 
 function bodyOf(content: Record<string, Media>, method: string, path: string): Html {
@@ -119,6 +123,13 @@ function answerOf([status, { description, content = {}, headers = {} }]: [
       )}
     </dd>
   </div>`
+}
+
+function refusalsOf(refused: [string, DescribedOperation['responses'][string]][]): Html {
+  return html`<details>
+    <summary>Refusals</summary>
+    <dl class="answers">${refused.map(refusalOf)}</dl>
+  </details>`
 }
 
 function refusalOf([status, { content }]: [string, DescribedOperation['responses'][string]]): Html {

@@ -16,7 +16,9 @@ export function renderPage(document: OpenApi): string {
   const groups = document.tags.map(({ name, description }) => ({
     name,
     description,
-    operations: operations.filter(([, , { tags }]) => tags.includes(name)).sort(byTable),
+    operations: operations
+      .filter(([, , operation]) => operation.tags.includes(name) && isListed(operation))
+      .sort(byTable),
   }))
   return html`<!doctype html>
     <html lang="en">
@@ -36,7 +38,9 @@ export function renderPage(document: OpenApi): string {
         </header>
         ${navigation(document, groups)}
         <main id="content">
-          <p class="lead">${prose(document.info.description)}</p>
+          <p class="lead">
+            ${prose(`${document.info.description} Each \`GET\` has a \`HEAD\`, which is answered without a body.`)}
+          </p>
           ${groups.map(groupSection)} ${topicsSection(document)} ${schemasSection(document)} ${errorsSection()}
         </main>
       </body>
@@ -44,6 +48,11 @@ export function renderPage(document: OpenApi): string {
 }
 
 const ORDER = Object.values(OPERATIONS).map(({ id }) => id)
+
+/** Whether the tables have the operation: the page leaves out a `HEAD` that says nothing of its own. */
+function isListed({ operationId }: DescribedOperation): boolean {
+  return ORDER.includes(operationId)
+}
 
 /** Compares two operations by the order of the tables. */
 function byTable([, , a]: Listed, [, , b]: Listed): number {

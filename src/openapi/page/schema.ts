@@ -20,6 +20,7 @@ interface Shown {
   contentMediaType?: string
   contentSchema?: Schema
   examples?: unknown[]
+  default?: unknown
   minimum?: number
   maximum?: number
   minLength?: number
@@ -43,10 +44,10 @@ export function typeOf(schema: Schema | undefined): Html {
   if (values) return joined(values.map((one) => html`<code>${JSON.stringify(one)}</code>`))
   const choices = anyOf ?? oneOf ?? allOf
   if (choices) return joined(choices.map(typeOf), allOf === choices ? ' and ' : ' or ')
-  if (items !== undefined) return html`array of ${typeOf(items)}`
+  const limits = limitsOf(schema)
+  if (items !== undefined) return html`array ${limits.length > 0 && `(${limits.join(', ')}) `}of ${typeOf(items)}`
   if (contentSchema !== undefined) return html`string, ${contentMediaType} of ${typeOf(contentSchema)}`
   const name = schema.type === undefined ? 'any' : [schema.type].flat().join(' or ')
-  const limits = limitsOf(schema)
   return html`${name}${limits.length > 0 && `, ${limits.join(', ')}`}`
 }
 
@@ -62,13 +63,20 @@ function joined(parts: readonly Html[], by = ' or '): Html {
 function limitsOf({ format, minimum, maximum, minLength, maxLength, minItems, maxItems }: Shown): string[] {
   return [
     format,
-    minimum !== undefined && `≥ ${minimum}`,
-    maximum !== undefined && `≤ ${maximum.toLocaleString('en')}`,
+    rangeOf(minimum, maximum),
     minLength !== undefined && minLength > 1 && `at least ${minLength} characters`,
     maxLength !== undefined && `at most ${maxLength.toLocaleString('en')} characters`,
-    minItems !== undefined && `at least ${minItems} items`,
-    maxItems !== undefined && `at most ${maxItems.toLocaleString('en')} items`,
+    minItems !== undefined && maxItems !== undefined && `${minItems} to ${maxItems.toLocaleString('en')} items`,
+    minItems !== undefined && maxItems === undefined && `at least ${minItems} items`,
+    minItems === undefined && maxItems !== undefined && `at most ${maxItems.toLocaleString('en')} items`,
   ].filter((limit): limit is string => typeof limit === 'string')
+}
+
+/** The greatest number that JavaScript counts to is no limit in practice. */
+function rangeOf(minimum: number | undefined, maximum: number | undefined): string | false {
+  const end = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? undefined : maximum.toLocaleString('en')
+  if (minimum !== undefined) return end === undefined ? `≥ ${minimum}` : `${minimum} to ${end}`
+  return end !== undefined && `≤ ${end}`
 }
 
 /** Returns the members of an object, of the items of an array, or of the choices of a schema; nested ones indented. */

@@ -175,7 +175,8 @@ h3 .anchor {
   font-size: 0.8rem;
   font-weight: 600;
 }
-.get {
+.get,
+.head {
   color: var(--accent);
   background: var(--accent-ground);
 }
@@ -251,6 +252,10 @@ td {
   border: 1px solid var(--line);
   text-align: left;
   vertical-align: top;
+}
+th,
+td:nth-child(2) {
+  overflow-wrap: normal;
 }
 tr:target {
   background: var(--accent-ground);

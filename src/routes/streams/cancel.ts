@@ -1,12 +1,13 @@
 /** Cancels finite topics. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isGranted } from '../../auth/principal.js'
+import type { FiniteTopic } from '../../hub/finite/finite-topic.js'
 import type { EventTopic } from '../../model/topic.js'
 import { requirePrincipal } from '../../plugins/auth.js'
 import type { CancelledStream } from '../../schemas/finite.js'
 import { requireGrant } from './access.js'
 import { stateHeaders } from './answer-headers.js'
-import { requireState, type StreamsContext } from './context.js'
+import { requireExisting, type StreamsContext } from './context.js'
 
 /** Answers `POST /streams/{path}/cancel`. The bearer needs a `publish` grant, or has created the topic. */
 export async function answerCancel(
@@ -15,8 +16,10 @@ export async function answerCancel(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  await requireCanceller(context, topic, request) // again: the token may have ended while the body came
-  await requireState(context, topic)
+  // again: the token may have ended while the body came, and another subject may have created the topic anew
+  const existing = await context.finite.get(topic)
+  requireRight(request, topic, existing)
+  requireExisting(topic, existing)
   const state = await context.finite.cancel(topic)
   const { subject } = requirePrincipal(request)
   request.log.info({ topic, status: state.status, subject }, 'finite topic cancelled')
@@ -25,7 +28,7 @@ export async function answerCancel(
 }
 
 /**
- * Checks that the bearer may cancel a topic.
+ * Checks that the bearer may cancel a topic. It reads the state of the topic only if that decides.
  * @throws Problem `not-granted`, `missing-token` for any other bearer, whether or not the topic exists
  */
 export async function requireCanceller(
@@ -33,9 +36,16 @@ export async function requireCanceller(
   topic: EventTopic,
   request: FastifyRequest,
 ): Promise<void> {
-  if (isGranted(requirePrincipal(request), 'publish', topic)) return
+  const principal = requirePrincipal(request)
+  const isDecided = principal.subject === undefined || isGranted(principal, 'publish', topic)
+  requireRight(request, topic, isDecided ? undefined : await finite.get(topic))
+}
+
+/**
+ * Checks that the bearer has created a topic, or has a grant to publish to it.
+ * @throws Problem `not-granted`, `missing-token`
+ */
+function requireRight(request: FastifyRequest, topic: EventTopic, state: FiniteTopic | undefined): void {
   const { subject } = requirePrincipal(request)
-  const state = subject === undefined ? undefined : await finite.get(topic)
-  if (state === undefined || state.createdBy !== requirePrincipal(request).subject)
-    requireGrant(request, 'publish', topic)
+  if (subject === undefined || state?.createdBy !== subject) requireGrant(request, 'publish', topic)
 }

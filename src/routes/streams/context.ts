@@ -52,7 +52,11 @@ export function endedRefusal(topic: FiniteTopic): FiniteTopicError {
  * @throws FiniteTopicError `stream-not-found`, `stream-gone`
  */
 export async function requireState({ finite }: StreamsContext, topic: string): Promise<FiniteTopic> {
-  const state = await finite.get(topic)
+  return requireExisting(topic, await finite.get(topic))
+}
+
+/** @throws FiniteTopicError `stream-not-found`, `stream-gone` */
+export function requireExisting(topic: string, state: FiniteTopic | undefined): FiniteTopic {
   if (!state)
     throw new FiniteTopicError('stream-not-found', `There is no finite topic ${quote(topic)}, or it has expired.`)
   if (!state.isDeleted) return state

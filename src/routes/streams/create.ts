@@ -6,11 +6,12 @@ import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
 import type { TraceContext } from '../../model/trace-context.js'
 import { requirePrincipal } from '../../plugins/auth.js'
+import { forwardedPrefix, hasPassedProxy } from '../../server/forwarded-prefix.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
 import type { StreamsContext } from './context.js'
 import { DEFAULT_MEDIA_TYPE, essenceOf } from '../../model/media-type.js'
-import { kMountPath } from '../../plugins/mount.js'
+import { kMountPath, kPublicPath } from '../../plugins/mount.js'
 import { messagesOf, placing } from './messages.js'
 import { parseOffset } from './offset.js'
 import {
@@ -57,9 +58,16 @@ export async function answerCreation(
   return reply.headers({ 'content-type': type, ...stateHeaders(state) }).send(Buffer.alloc(0))
 }
 
-/** Returns the URL of a request without its query. */
-function urlOf({ protocol, host, originalUrl }: FastifyRequest): string {
-  return `${protocol}://${host}${originalUrl.split('?', 1)[0]!}`
+/**
+ * Returns the URL of a request without its query. It is relative to itself (RFC 9110, 10.2.2) if a proxy may have
+ * removed a prefix.
+ */
+function urlOf(request: FastifyRequest): string {
+  const { protocol, host, originalUrl } = request
+  const [path = ''] = originalUrl.split('?', 1)
+  const prefix = forwardedPrefix(request)
+  if (prefix === undefined && hasPassedProxy(request)) return `.${path.slice(path.lastIndexOf('/'))}`
+  return `${protocol}://${host}${prefix ?? ''}${path}`
 }
 
 /**
@@ -75,7 +83,7 @@ function readFork(app: FastifyInstance, request: FastifyRequest): Fork | undefin
     if (offset === undefined && sub === undefined) return undefined
     throw new Problem('invalid-stream', 'The headers "Stream-Fork-…" need "Stream-Forked-From".')
   }
-  const source = topicOfSource(from, app[kMountPath](request))
+  const source = topicOfSource(from, [app[kPublicPath](request), app[kMountPath](request)])
   requireGrant(request, 'subscribe', source)
   return { source, offset: offset === undefined ? undefined : parseOffset(offset), sub }
 }
@@ -83,10 +91,11 @@ function readFork(app: FastifyInstance, request: FastifyRequest): Fork | undefin
 /**
  * Returns the topic of the source of a fork.
  * @param from the path of its URL, or the part of it below `/streams`
+ * @param mounts the prefixes that the path may have before `/streams`
  */
-function topicOfSource(from: string, mount: string): EventTopic {
+function topicOfSource(from: string, mounts: readonly string[]): EventTopic {
   const [path = ''] = from.split('?', 1)
-  const above = [`${mount}${STREAMS}/`, '/'].find((start) => path.startsWith(start)) ?? ''
+  const above = [...mounts.map((mount) => `${mount}${STREAMS}/`), '/'].find((start) => path.startsWith(start)) ?? ''
   return topicOfPath(path.slice(above.length))
 }
 

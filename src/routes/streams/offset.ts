@@ -1,11 +1,12 @@
 /** Prints and parses the offsets of finite topics (Durable Streams, 8). */
 import { Problem } from '../../errors.js'
 import { quote } from '../../model/quote.js'
+import { OFFSET_SYNTAX } from '../../schemas/finite.js'
 
 /** The number of digits. All sequences of a log have fewer, so offsets sort as text. */
 const DIGITS = 16
 /** An offset. The conformance suite of the protocol sends the start of a stream with a second zero. */
-const OFFSET = /^(\d{16})(?:_0{16})?$/
+const OFFSET = new RegExp(OFFSET_SYNTAX)
 
 /** Returns the offset after the message with a sequence. */
 export function printOffset(sequence: number): string {

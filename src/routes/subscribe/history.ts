@@ -10,10 +10,8 @@ import type { Selection } from '../../model/selection.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
 import { readCount } from '../request/counts.js'
 import { readFrom } from './stream-query.js'
+import { PAGE_SIZE } from '../../schemas/parameters.js'
 import type { EventsQuery, History } from '../../schemas/stream.js'
-
-const DEFAULT_LIMIT = 100
-const MAX_LIMIT = 1_000
 
 /** The maximum payload and attributes of a page, in bytes. A page has at least one event, even a larger one. */
 const MAX_BYTES = 1024 * 1024
@@ -75,12 +73,12 @@ function requireOneBeginning({ after, before, from, last, limit }: EventsQuery):
 
 /** Finds the part of the log that a query asks for. */
 async function locate({ hub, clockTolerance }: Context, selection: Selection, query: EventsQuery): Promise<Part> {
-  const { after, before, from, last, limit = String(DEFAULT_LIMIT) } = query
+  const { after, before, from, last, limit } = query
   if (last !== undefined) {
-    const count = readCount('last', last, 1, MAX_LIMIT)
+    const count = readCount('last', last, PAGE_SIZE)
     return { after: await hub.before(selection, count), count, isWhole: true, tellsTrims: false }
   }
-  const count = readCount('limit', limit, 1, MAX_LIMIT)
+  const count = readCount('limit', limit, PAGE_SIZE)
   if (before !== undefined) {
     const { sequence, reason } = parse(hub, before)
     const until = reason === undefined ? Math.max(0, sequence - 1) : hub.head

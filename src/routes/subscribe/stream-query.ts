@@ -4,13 +4,10 @@ import { Problem } from '../../errors.js'
 import type { StartRequest } from '../../hub/start.js'
 import type { SlowPolicy } from '../../hub/stream.js'
 import { quote } from '../../model/quote.js'
-import type { EventsQuery } from '../../schemas/stream.js'
+import { MAX_REPLAY, type EventsQuery } from '../../schemas/stream.js'
 import { Compile, Type } from '../../schemas/typebox.js'
 import type { Format } from '../../wire/sse.js'
 import { readCount } from '../request/counts.js'
-
-/** The maximum number of events in `replay`. */
-const MAX_REPLAY = 1_000
 
 /** The parameters for streams only, and those for pages of history only. */
 export const STREAM_ONLY = ['lastEventId', 'replay', 'format', 'cursor', 'slow', 'presence', 'observe'] as const
@@ -65,7 +62,7 @@ export function readStart(
     replay:
       replay === undefined || replay === 'all' || replay === 'latest'
         ? replay
-        : readCount('replay', replay, 0, MAX_REPLAY),
+        : readCount('replay', replay, { minimum: 0, maximum: MAX_REPLAY }),
     from: from === undefined ? undefined : readFrom(from, clockTolerance),
   }
 }

@@ -193,6 +193,46 @@ async function testMetrics(t: Test, { hub, proxy, pem, client }: Behind): Promis
   t.equal((await client.send('HEAD', '/metrics')).status, (await client.send('GET', '/metrics')).status)
 }
 
+/** Creates a stream, and follows the URLs in answers of the hub. */
+async function testUrls(t: Test, { proxy, pem }: Behind, name: string, prefix: '' | '/hub') {
+  const host = prefix === '' ? HUB_HOST : APP_HOST
+  const client = await Http2Client.connect(t, proxy.port, { pem, host })
+  const headers = { authorization: `Bearer ${bearer}` }
+  const urlOf = (path: string) => `https://${host}${prefix}${path}`
+  /** Requests a URL in an answer to the request for `path`. */
+  const follow = async (reference: unknown, path: string) => {
+    const { origin, pathname } = new URL(String(reference), urlOf(path))
+    t.equal(origin, `https://${host}`)
+    return client.send('GET', pathname, headers)
+  }
+  const path = `/streams/${name}/a:${prefix.slice(1)}b`
+  const own = { 'x-forwarded-prefix': '/of-the-client' } // each proxy replaces it
+  const created = await client.send('PUT', prefix + path, { ...headers, ...own, 'content-type': 'text/plain' }, 'x')
+  t.equal(created.headers.location, urlOf(path))
+  t.equal((await follow(created.headers.location, path)).body, 'x', 'the Location of a stream')
+  const forked = { ...headers, 'stream-forked-from': prefix + path }
+  t.equal((await client.send('PUT', `${prefix}${path}-fork`, forked)).status, 201, 'the source of a fork')
+
+  const refused = await client.send('GET', `${prefix}/topics/a/nothing`, headers)
+  const { type } = JSON.parse(refused.body) as { type: string }
+  t.match(JSON.parse((await follow(type, '/topics/a/nothing')).body), { code: 'not-found' }, 'the type of a problem')
+
+  const { body } = await client.send('GET', `${prefix}/openapi.json`)
+  const { servers } = JSON.parse(body) as { servers: { url: string }[] }
+  const server = new URL(servers[0]!.url, urlOf('/openapi.json')).pathname.replace(/\/$/, '')
+  t.equal((await client.send('GET', `${server}/status`)).status, 200, 'the server of the document')
+
+  const session = await client.send('POST', `${prefix}/sessions`, { ...headers, 'content-length': '0' })
+  t.match(session.headers['set-cookie']?.[0], `; Path=${prefix || '/'};`, 'the path of the cookie')
+
+  const page = await client.send('GET', `${prefix}/docs`)
+  const links = [...page.body.matchAll(/(?:src|href)="([^"#:]+)"/g)].map(([, link]) => link!)
+  t.equal(links.length, 2)
+  for (const link of links) t.equal((await follow(link, '/docs')).status, 200, `the link ${link} of /docs`)
+  const folder = await client.send('GET', `${prefix}/docs/`)
+  t.equal((await follow(folder.headers.location, '/docs/')).status, 200, 'a redirect')
+}
+
 async function testReload(t: Test, { proxy, pem }: Behind, topic: string): Promise<void> {
   const connect = () => Http2Client.connect(t, proxy.port, { pem })
   const [subscriber, publisher] = [await connect(), await connect()]
@@ -259,6 +299,8 @@ await t.test('the hub behind each proxy', async (t) => {
       )
       await t.test('the hub under a path of another site', (t) => testPrefix(t, behind))
       await t.test('the metrics are not public', (t) => testMetrics(t, behind))
+      await t.test('URLs in answers lead to the hub under that path', (t) => testUrls(t, behind, name, '/hub'))
+      await t.test('and on a host of its own', (t) => testUrls(t, behind, name, ''))
       await t.test('plain HTTP is redirected', (t) => testRedirect(t, behind))
       await t.test('a reload loses nothing that a resume does not bring back', (t) =>
         testReload(t, behind, `${name}-reload`),
