@@ -97,13 +97,11 @@ await t.test('Firefox', { skip: skipWithoutFirefox(path), timeout: TIMEOUT }, as
       await openTab(context, url, hub.url, {}, { from: 'start' }),
       await openTab(context, url, hub.url, { tabs: false }, { from: 'start' }),
     ]
-    for (const kill of [1, 2]) {
-      await hub.kill()
-      for (const tab of tabs) await until(tab, "window.states.at(-1)?.status === 'waiting'")
-      await hub.start()
-      for (const n of range(0, 10)) await publisher.publish('a.1', { data: kill * 10 - 9 + n })
-    }
-    for (const tab of tabs) t.strictSame(await dataUntil(tab, 20), range(0, 21))
+    await hub.kill()
+    for (const tab of tabs) await until(tab, "window.states.at(-1)?.status === 'waiting'")
+    await hub.start()
+    for (const data of range(1, 11)) await publisher.publish('a.1', { data })
+    for (const tab of tabs) t.strictSame(await dataUntil(tab, 10), range(0, 11))
   })
 
   await t.test('a token is renewed on the same stream', async (t) => {
