@@ -1,5 +1,5 @@
 import type { HubEvent } from 'fanfare-client'
-import { ask, createDraftId, onSubmit } from '../shared/ask.js'
+import { ask, createDraftId, messageOf, onSubmit } from '../shared/ask.js'
 import { element } from '../shared/element.js'
 import { tokenOf } from '../shared/sign-in.js'
 import { connectHub, showState, wordsOfGap } from '../shared/status.js'
@@ -24,7 +24,7 @@ const template = element('exchange', 'template')
 const exchanges = new Map<string, Exchange>()
 const chat = (localStorage['assistant'] ??= crypto.randomUUID()) as string // all tabs have the same chat
 
-const hub = connectHub({ token: tokenOf({ chat }) })
+const hub = connectHub({ token: tokenOf(chat) })
 showState(hub)
 // First the whole chat, then each word as it is written. A reload, a second tab and a reconnect need no other code.
 hub.subscribe<string | { question: string }>(`chats.${chat}.**`, take, {
@@ -73,7 +73,7 @@ function show(exchange: Exchange, state: string): void {
     const stop = () => hub.request('POST', `streams/${topic.replaceAll('.', '/')}/cancel`)
     const goOn = () => ask('questions', { chat, id, question: exchange.question, start: exchange.start })
     const asked: Promise<unknown> = state === 'writing' ? stop() : goOn()
-    asked.catch((error: unknown) => void (words.textContent = error instanceof Error ? error.message : ''))
+    asked.catch((error: unknown) => void (words.textContent = messageOf(error)))
   }
 }
 

@@ -3,8 +3,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { connect } from 'fanfare-client'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
+import { createStream, writeStream } from '../shared/finite-stream.js'
+import { addLogin } from '../shared/login.js'
 import { answerTo } from './model.js'
-import { createStream, writeStream } from './stream.js'
 
 /** The time for a word, in milliseconds. */
 const PACE = 80
@@ -22,28 +23,29 @@ export type Question = Static<typeof Question>
 export default {
   settings: {},
   serve(app, { hub: { url }, sign, speed, ending }) {
+    addLogin(app, sign, { subscribe: ['chats.{sub}.**'] }, { user: Id })
+
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
     const running = new Set<string>()
 
-    routes.post('/login', { schema: { body: Type.Object({ chat: Id }) } }, async ({ body: { chat } }) => ({
-      token: sign({ sub: chat, subscribe: ['chats.{sub}.**'] }),
-    }))
-
-    const schema = { body: Question }
-    routes.post('/questions', { schema }, async ({ body: { chat, id, question, start } }, reply) => {
-      const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
-      // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
-      const hub = connect(url, { token: () => sign({ sub: chat, publish: ['chats.{sub}.**'] }) })
-      await createStream(hub, path, { question }, ending)
-      if (running.has(path)) return reply.code(202).send() // the page has repeated its request
-      running.add(path)
-      const words = answerTo(question, { start, pace: PACE / speed, signal: ending })
-      writeStream(hub, path, words, ending)
-        .catch((error: unknown) => {
-          if (!ending.aborted) app.log.error(error, 'an answer was interrupted')
-        })
-        .finally(() => running.delete(path))
-      return reply.code(202).send()
-    })
+    routes.post(
+      '/questions',
+      { schema: { body: Question } },
+      async ({ body: { chat, id, question, start } }, reply) => {
+        const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
+        // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
+        const hub = connect(url, { token: () => sign({ sub: chat, publish: ['chats.{sub}.**'] }) })
+        await createStream(hub, path, { question }, ending)
+        if (running.has(path)) return reply.code(202).send() // the page has repeated its request
+        running.add(path)
+        const words = answerTo(question, { start, pace: PACE / speed, signal: ending })
+        writeStream(hub, path, words, ending)
+          .catch((error: unknown) => {
+            if (!ending.aborted) app.log.error(error, 'an answer was interrupted')
+          })
+          .finally(() => running.delete(path))
+        return reply.code(202).send()
+      },
+    )
   },
 } satisfies Example

@@ -1,10 +1,9 @@
 /** The ten widgets of the board. */
 
-/** The value of a widget: a number, a text, or a list of texts. */
+/** The value of a widget, and the data of its events: a number, a text, or a list of texts. */
 export type Value = number | string | string[]
 
 export interface Widget {
-  /** The name. The topic is `board.<name>`, and the events have the name as their type. */
   name: string
   title: string
   /** The unit of a number, and the minimum number of its decimals. */
@@ -19,7 +18,7 @@ export const WIDGETS = [
   { name: 'headline', title: 'Headline' },
   { name: 'departures', title: 'Departures' },
   { name: 'coffee', title: 'Cup of coffee', unit: '€', digits: 2 },
-  { name: 'wind', title: 'Wind' },
+  { name: 'wind', title: 'Wind', unit: 'km/h' },
   { name: 'battery', title: 'Battery', unit: '%' },
   { name: 'orders', title: 'Last orders' },
   { name: 'door', title: 'Front door' },
@@ -27,9 +26,7 @@ export const WIDGETS = [
 
 export type WidgetName = (typeof WIDGETS)[number]['name']
 
-/** The topic that every page shows, for any selection of widgets. */
-export const NOTICE = 'notice'
-
-export function topicOf(name: string): string {
+/** The topic of a widget. Every page also shows the topic of `notice`, for any selection of widgets. */
+export function topicOf(name: WidgetName | 'notice' | '*'): string {
   return `board.${name}`
 }

@@ -10,13 +10,13 @@ const log = element('log')
 const text = element('text', 'textarea')
 const say = element('say', 'form')
 
-const user = await signedIn(sessionStorage, 'chat', () => ({ name: element('name', 'input').value.trim() }))
+const { user } = await signedIn(sessionStorage, 'chat', () => ({ user: element('name', 'input').value.trim() }))
 const hub = connectHub({ token: tokenOf(user) })
 showState(hub)
 
 let topic: string
 let leave: Stop[] = []
-const people = createPeople(hub, user.name, addNote)
+const people = createPeople(hub, user, addNote)
 const typing = createTyping()
 
 /** Enters the room in the URL: people are present on `rooms.<room>`, and publish to `rooms.<room>.<name>`. */
@@ -42,7 +42,7 @@ function enter(): void {
 /** A token grants its own name only, so the topic proves the author. */
 function take({ topic, type, text = '', time }: HubEvent): void {
   const author = topic.slice(topic.lastIndexOf('.') + 1)
-  if (type === 'typing' && author !== user.name) typing.add(author)
+  if (type === 'typing' && author !== user) typing.add(author)
   if (type !== 'message') return
   typing.remove(author)
   addLine('', time, create('strong', { textContent: author }), create('span', { textContent: text }))
@@ -64,7 +64,7 @@ const idOf = createDraftId()
 onSubmit(say, async () => {
   const said = text.value.trim()
   if (said === '') return
-  await hub.publish(`${topic}.${user.name}`, { type: 'message', text: said, id: idOf(said) }, { timeout: 5_000 })
+  await hub.publish(`${topic}.${user}`, { type: 'message', text: said, id: idOf(said) }, { timeout: 5_000 })
   idOf('') // the same words are another message
   text.value = ''
   typing.said()
@@ -77,7 +77,7 @@ text.addEventListener('keydown', (event) => {
 text.addEventListener('input', () => {
   if (!typing.mayTell()) return
   const notice = { type: 'typing', text: '', ephemeral: true }
-  hub.publish(`${topic}.${user.name}`, notice).catch(() => undefined) // a lost notice does no harm
+  hub.publish(`${topic}.${user}`, notice).catch(() => undefined) // a lost notice does no harm
 })
 
 const other = element('other', 'input')

@@ -1,10 +1,11 @@
+import type { HubEvent } from 'fanfare-client'
 import { ask, createDraftId, onSubmit } from '../shared/ask.js'
 import { create, createTime, element } from '../shared/element.js'
 import { isName, NAME_RULE } from '../shared/name.js'
 import { signedIn, signOut, tokenOf } from '../shared/sign-in.js'
 import { connectHub, showState, wordsOfGap } from '../shared/status.js'
 import type { Message } from './server.js'
-import { Shelf, type Kept } from './shelf.js'
+import { openShelf, type Kept } from './shelf.js'
 
 const field = (id: string) => element(id, 'input')
 
@@ -17,31 +18,29 @@ const { user, device, cursor } = await signedIn(sessionStorage, KEY, () => {
   return { user: field('name').value.trim(), device, cursor: field('shared').checked ? 'inbox' : `inbox-${device}` }
 })
 
-const shelf = new Shelf(user, device)
+const shelf = openShelf(user, device)
 for (const message of shelf.messages) add(message)
 element('user').textContent = user
 element('where').textContent = device
 element('cursor').textContent = cursor
 
-const hub = connectHub({ token: tokenOf({ user }) })
+const hub = connectHub({ token: tokenOf(user) })
 showState(hub)
 let doubles = 0
 let newest: string | null = null
-const stop = hub.subscribe<Message>(
-  `inbox.${user}`,
-  ({ id, data }) => {
-    const message: Kept = { ...data, id: String(id) }
-    if (shelf.put(message)) add(message)
-    else element('doubles').textContent = String(++doubles)
-    newest = id
-    // When this function returns, the tab has stored the message, and the client acknowledges it.
-  },
-  {
-    cursor,
-    replay: 'all', // while the named cursor does not exist: every retained message
-    onGap: (gap) => void (element('gap').textContent = wordsOfGap(gap)),
-  },
-)
+const stop = hub.subscribe<Message>(`inbox.${user}`, take, {
+  cursor,
+  replay: 'all', // while the named cursor does not exist: every retained message
+  onGap: (gap) => void (element('gap').textContent = wordsOfGap(gap)),
+})
+
+/** When this function returns, the tab has stored the message, and the client acknowledges it. */
+function take({ id, data }: HubEvent<Message>): void {
+  const message: Kept = { ...data, id: String(id) }
+  if (shelf.put(message)) add(message)
+  else element('doubles').textContent = String(++doubles)
+  newest = id
+}
 
 const idOf = createDraftId()
 onSubmit(element('send', 'form'), async () => {

@@ -1,7 +1,8 @@
-import { create, element } from '../shared/element.js'
-import { connectHub, showState } from '../shared/status.js'
 import { drawChart, WINDOW, type Point } from '../shared/chart.js'
-import type { Sample } from './server.js'
+import { create, element } from '../shared/element.js'
+import { clock, duration, gibibytes, inGib, percent } from '../shared/format.js'
+import type { Sample } from '../shared/machine.js'
+import { connectHub, showState } from '../shared/status.js'
 
 /** The number of samples that fill the charts, at one every two seconds. */
 const REPLAY = WINDOW / 2
@@ -54,29 +55,4 @@ function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement 
   const texts = sample && [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
   const cells = texts?.map((textContent) => create('td', { className: 'number', textContent }))
   return create('tr', {}, ...(cells ?? [create('td', { className: 'muted', colSpan: 4, textContent: HOLE })]))
-}
-
-function percent(value: number): string {
-  return `${Math.round(value)} %`
-}
-
-function gibibytes(bytes: number): string {
-  return `${inGib(bytes)} GiB`
-}
-
-function inGib(bytes: number): string {
-  return (bytes / 2 ** 30).toFixed(1)
-}
-
-/** Formats a time in 24 hours, like the axes. */
-function clock(time: number): string {
-  return new Date(time).toLocaleTimeString(undefined, { hourCycle: 'h23' })
-}
-
-/** @param seconds the duration */
-function duration(seconds: number): string {
-  const minutes = Math.floor(seconds / 60)
-  const hours = Math.floor(minutes / 60)
-  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`
-  return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min ${Math.floor(seconds % 60)} s`
 }

@@ -1,29 +1,24 @@
 /** A job, as described by the events of its topic `jobs.<id>`. */
 import Type, { type Static } from 'typebox'
 
-export const NewJob = Type.Object(
-  {
-    name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
-    steps: Type.Integer({
-      minimum: 1,
-      maximum: 100,
-      description: 'The number of steps is a whole number from 1 to 100.',
-    }),
-  },
-  { description: 'A job is a name, and a number of steps.' },
-)
-export type NewJob = Static<typeof NewJob>
+const name = Type.String({
+  maxLength: 60,
+  pattern: '\\S',
+  description: 'A job needs a name, of 60 characters at most.',
+})
+const description = 'The number of steps is a whole number from 1 to 100.'
+const steps = Type.Integer({ minimum: 1, maximum: 100, description })
+
+export const NewJob = Type.Object({ name, steps }, { description: 'A job is a name, and a number of steps.' })
 
 /** The state of a job. All states except `running` are final. */
 export type JobState = 'running' | 'done' | 'failed' | 'cancelled'
 
-export interface Job extends NewJob {
+export interface Job extends Static<typeof NewJob> {
   id: string
 }
 
-/**
- * An event with the complete state that its publisher knows. A subscriber that missed events needs only the next one.
- */
+/** An event with all that its publisher knows. A subscriber that missed events needs only the next one. */
 export interface JobEvent extends Job {
   state: JobState
   /** The number of finished steps, and the id of the worker process. Only the worker knows them. */

@@ -1,15 +1,14 @@
-import { ask, onSubmit } from '../shared/ask.js'
+import { ask, messageOf, onSubmit } from '../shared/ask.js'
 import { element } from '../shared/element.js'
 import { connectHub, showState } from '../shared/status.js'
 import type { JobEvent, JobState } from './job.js'
 
+const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' }
+
 const form = element('form', 'form')
 const submit = element('submit', 'button')
 const list = element('jobs', 'ol')
-const empty = element('empty')
 const template = element('job', 'template')
-
-const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' }
 
 /** The shown jobs: the newest state of each, and its element. */
 const jobs = new Map<string, { event: JobEvent; item: HTMLElement }>()
@@ -26,7 +25,7 @@ function listen(): void {
       stop()
       jobs.clear()
       list.replaceChildren()
-      empty.hidden = false
+      element('empty').hidden = false
       listen()
     },
   })
@@ -39,34 +38,36 @@ function update(event: JobEvent): void {
   const item = known?.item ?? add(event)
   const now = { ...known?.event, ...event }
   jobs.set(event.id, { event: now, item })
+  show(item, now)
+}
 
-  const { state, step = 0, steps, pid, reason } = now
-  const bar = item.querySelector('progress')!
-  bar.max = steps
-  bar.value = step
-  item.querySelector('.state')!.className = `state status ${state}`
-  item.querySelector('.state')!.textContent = WORDS[state]
-  item.querySelector('.steps')!.textContent =
-    `${step} of ${steps} steps${state === 'running' && pid !== undefined ? `, process ${pid}` : ''}`
-  item.querySelector('.reason')!.textContent = reason ?? ''
-  const cancel = item.querySelector('button')!
+function show(item: HTMLElement, { state, step = 0, steps, pid, reason = '' }: JobEvent): void {
+  const isRunning = state === 'running'
+  const part = (name: string) => item.querySelector<HTMLElement>(name)!
+  Object.assign(part('progress'), { max: steps, value: step })
+  Object.assign(part('.state'), { className: `state status ${state}`, textContent: WORDS[state] })
+  const process = isRunning && pid !== undefined ? `, process ${pid}` : ''
+  part('.steps').textContent = `${step} of ${steps} steps${process}`
+  part('.reason').textContent = reason
   // otherwise the keyboard focus would be lost with the button
-  if (state !== 'running' && document.activeElement === cancel) item.focus()
-  cancel.hidden = state !== 'running'
+  if (!isRunning && document.activeElement === part('button')) item.focus()
+  part('button').hidden = !isRunning
 }
 
 /** Adds a job above the others. */
 function add({ id, name }: JobEvent): HTMLElement {
   list.prepend(template.content.cloneNode(true))
+  element('empty').hidden = true
   const item = list.firstElementChild as HTMLElement
   item.querySelector('.name')!.textContent = name
-  item.querySelector('progress')!.setAttribute('aria-label', name)
+  item.querySelector('progress')!.ariaLabel = name
   const cancel = item.querySelector('button')!
-  cancel.setAttribute('aria-label', `Cancel ${name}`)
+  cancel.ariaLabel = `Cancel ${name}`
   cancel.addEventListener('click', () => {
-    ask(`jobs/${id}`, undefined, { method: 'DELETE' }).catch(show)
+    ask(`jobs/${id}`, undefined, { method: 'DELETE' }).catch(
+      (error: unknown) => void (element('error').textContent = messageOf(error)),
+    )
   })
-  empty.hidden = true
   return item
 }
 
@@ -82,7 +83,3 @@ onSubmit(form, async () => {
     input.focus()
   }
 })
-
-function show(error: unknown): void {
-  element('error').textContent = error instanceof Error ? error.message : String(error)
-}

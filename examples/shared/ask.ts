@@ -47,9 +47,14 @@ export function onSubmit(form: HTMLFormElement, send: () => Promise<void>): void
     isBusy = true
     alert.textContent = ''
     send()
-      .catch((err: unknown) => void (alert.textContent = err instanceof Error ? err.message : String(err)))
+      .catch((error: unknown) => void (alert.textContent = messageOf(error)))
       .finally(() => void (isBusy = false))
   })
+}
+
+/** Returns the words of an error for the user. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Returns the id of a draft: the same for each attempt to send it, so that it is stored once. */

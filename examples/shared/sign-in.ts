@@ -1,6 +1,7 @@
 /** The form `sign-in` of a page, and the user that it remembers. */
 import { ask, onSubmit } from './ask.js'
 import { element } from './element.js'
+import type { Login } from './login.js'
 
 /**
  * Shows the form until a user has signed in, and the element `desk` afterwards. The page is loaded again when the user
@@ -8,7 +9,11 @@ import { element } from './element.js'
  * @param storage `sessionStorage`: each tab has a user of its own. `localStorage`: all tabs have the same
  * @param read reads the form. Throws an error with words for the user
  */
-export async function signedIn<User extends object>(storage: Storage, key: string, read: () => User): Promise<User> {
+export async function signedIn<User extends { user: string }>(
+  storage: Storage,
+  key: string,
+  read: () => User,
+): Promise<User> {
   addEventListener('storage', (event) => event.key === key && location.reload())
   const kept = storage.getItem(key)
   element(kept === null ? 'sign-in' : 'desk').hidden = false
@@ -28,6 +33,6 @@ export function signOut(storage: Storage, key: string): void {
 }
 
 /** Returns a function that fetches a token for a user from the example's server. */
-export function tokenOf(user: object): () => Promise<string> {
-  return async () => (await ask<{ token: string }>('login', user)).token
+export function tokenOf(user: string): () => Promise<string> {
+  return async () => (await ask<Login>('login', { user })).token
 }

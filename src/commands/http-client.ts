@@ -195,6 +195,8 @@ const REASONS: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
   CERT_HAS_EXPIRED: 'its certificate has expired; give the hub a new one',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; check the clock of this machine',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name; check the host in the URL',
   EPROTO: 'it does not speak TLS there (EPROTO); use http:// or the right port',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS there; use http:// or the right port',
   HPE_INVALID_CONSTANT: 'it does not speak HTTP/1.1 there; check the port and use https:// for TLS',

@@ -18,8 +18,8 @@ declare module 'fastify' {
      */
     [kMountPath]: (request: FastifyRequest) => string
     /**
-     * Returns the prefix of the hub's routes as the client knows it: that of `kMountPath`, and the prefix that a proxy has
-     * removed before it. Every path in an answer begins with it.
+     * Returns the prefix of the hub's routes as the client knows it: that of `kMountPath`, and the prefix that a proxy
+     * has removed before it. Every path in an answer begins with it.
      */
     [kPublicPath]: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */

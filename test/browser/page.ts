@@ -51,6 +51,8 @@ async function accessibilityFaults(page: Page): Promise<string[]> {
 /** Writes a screenshot of a page. */
 async function screenshot(page: Page, name: string, fullPage: boolean): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true })
+  // a header that sticks to the top of the window would be in the middle of the picture
+  if (fullPage) await page.evaluate(() => window.scrollTo(0, 0))
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage })
 }
 

@@ -30,8 +30,7 @@ function blocks(port: number): Block[] {
     language,
     code: code
       .replaceAll('127.0.0.1:3000', `127.0.0.1:${port}`)
-      .replaceAll('npm start', 'node dist/main.js') // without another build
-      .replaceAll('dist/main.js', join(ROOT, 'dist/main.js')),
+      .replaceAll('npx fanfare', `node ${join(ROOT, 'dist/main.js')}`), // in a folder without the package
   }))
 }
 

@@ -5,10 +5,15 @@ const DAY = 86_400_000
 /**
  * A key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. It is valid from
  * and until these times after now, in milliseconds.
+ * @param host the only name; default: `localhost` and 127.0.0.1
  */
-export function selfSigned({ from = -DAY, until = DAY } = {}): { key: string; cert: string } {
+export function selfSigned({ from = -DAY, until = DAY, host = '' } = {}): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
+  const names =
+    host === ''
+      ? [der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1]))]
+      : [der(0x82, Buffer.from(host))]
   const name = sequence(der(0x31, sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from('localhost')))))
   const certificate = sequence(
     der(0xa0, integer(2)), // version 3
@@ -18,15 +23,7 @@ export function selfSigned({ from = -DAY, until = DAY } = {}): { key: string; ce
     sequence(time(Date.now() + from), time(Date.now() + until)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(
-      0xa3,
-      sequence(
-        sequence(
-          oid(0x55, 0x1d, 0x11),
-          der(0x04, sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))),
-        ),
-      ),
-    ), // subjectAltName
+    der(0xa3, sequence(sequence(oid(0x55, 0x1d, 0x11), der(0x04, sequence(...names))))), // subjectAltName
   )
   const signature = der(0x03, Buffer.from([0]), sign('sha256', certificate, privateKey))
   const base64 = sequence(certificate, ecdsaWithSha256, signature)

@@ -15,7 +15,8 @@ declare global {
     states: HubState[]
     /** The codes of errors. */
     errors: string[]
-    begin(url: string, options: ConnectOptions): void
+    /** @param tokens instead of `token`: the client gets each once, and the last one from then on */
+    begin(url: string, options: ConnectOptions, tokens?: string[]): void
     follow(patterns: string | string[], options: SubscribeOptions): void
   }
 }
@@ -23,7 +24,10 @@ declare global {
 /** The page's own script. It is text: functions of a test are compiled with helpers that a page does not have. */
 const SCRIPT = `
   Object.assign(window, { received: [], states: [], errors: [] })
-  window.begin = (url, options) => (window.client = connect(url, options))
+  window.begin = (url, options, tokens) => {
+    const token = tokens && (() => Promise.resolve(tokens.length > 1 ? tokens.shift() : tokens[0]))
+    window.client = connect(url, token ? { ...options, token } : options)
+  }
   window.follow = (patterns, options) =>
     window.client.subscribe(patterns, (event) => window.received.push(event), {
       onState: (state) => window.states.push(state),

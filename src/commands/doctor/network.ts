@@ -4,12 +4,11 @@ import { connect, isIP } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { reasonOf } from '../http-client.js'
 import { isLocal, printAddress, type HubAddress } from '../hub-address.js'
+import { examineCertificate, reportValidity } from './certificate.js'
 import { printTime, type Report } from './finding.js'
 
 /** How long a connection may take, in milliseconds. */
 const TIMEOUT = 5_000
-/** The rest of a certificate's validity below which it is a note, in milliseconds. */
-const EXPIRES_SOON = 14 * 86_400_000
 
 /** Returns whether the hub accepts connections. */
 export async function examineNetwork(address: HubAddress, report: Report): Promise<boolean> {
@@ -99,19 +98,8 @@ async function examineTls(host: string, port: number, { isUnverified }: HubAddre
   let socket: TLSSocket | undefined
   try {
     socket = await shakeHands(host, port)
-    const { valid_to: until } = socket.getPeerCertificate()
-    const left = Date.parse(until) - Date.now()
-    if (!socket.authorized && isUnverified !== true) {
-      report(
-        'fault',
-        `The certificate is not trusted (${String(socket.authorizationError)}): browsers refuse the hub. Install one of a known authority, with the whole chain. For one of your own authority, set NODE_EXTRA_CA_CERTS to its certificate.`,
-      )
-      return false
-    }
-    report(
-      left < EXPIRES_SOON ? 'note' : 'ok',
-      `TLS works (${socket.getProtocol() ?? 'unknown version'}, ${printTime(performance.now() - startedAt)}); the certificate is valid for ${printTime(left)}.`,
-    )
+    if (isUnverified !== true && !examineCertificate(socket, host, report)) return false
+    reportValidity(socket, performance.now() - startedAt, report)
     if (socket.alpnProtocol === 'h2') report('ok', 'HTTP/2: a browser can open many streams over one connection.')
     else
       report(

@@ -1,5 +1,6 @@
 /** A JSON value as a tree whose arrays and objects can be folded. */
 import { useSignal } from '@preact/signals'
+import { formatCount } from '../format.js'
 
 /** How many members are shown before the user asks for all. */
 const SHOWN = 100
@@ -39,7 +40,7 @@ export function JsonTree({ value, name, depth = 0 }: JsonTreeProps) {
         {begin}
         <span class="folded">
           {' '}
-          {members.length} {Array.isArray(value) ? 'items' : 'members'} {end}
+          {formatCount(members.length, Array.isArray(value) ? 'item' : 'member')} {end}
         </span>
       </summary>
       {shown.map(([key, member]) => (

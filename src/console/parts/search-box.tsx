@@ -28,14 +28,20 @@ export function SearchBox() {
   const text = useSignal('')
   /** `undefined`: nothing was searched, or no answer has come yet. */
   const results = useSignal<Result[] | undefined>(undefined)
+  /** The text that the results are for. */
+  const answered = useSignal('')
   const chosen = useSignal(0)
+  /** Whether Enter was pressed before the results of the text came. */
+  const isAwaited = useRef(false)
   const isOpen = useSignal(false)
 
   useEffect(() => focusOnSlash(input), [])
   useEffect(() => {
     const wanted = text.value.trim()
+    isAwaited.current = false
     if (wanted === '') {
       results.value = undefined
+      answered.value = ''
       chosen.value = 0
       return undefined
     }
@@ -46,12 +52,14 @@ export function SearchBox() {
         // an arrow key may have chosen a result before these results came
         const kept = chosen.value > 0 ? results.value?.[chosen.value] : undefined
         results.value = found
+        answered.value = wanted
         chosen.value = kept
           ? Math.max(
               0,
               found.findIndex((one) => one.kind === kept.kind && one.name === kept.name),
             )
           : 0
+        if (isAwaited.current) openChosen()
       })
     }, TYPING)
     return () => {
@@ -66,12 +74,17 @@ export function SearchBox() {
     isOpen.value = false
     input.current?.blur()
   }
+  /** Opens the chosen result of the text, or waits for the results. */
+  const openChosen = () => {
+    const result = results.value?.[chosen.value]
+    isAwaited.current = answered.value !== text.value.trim()
+    if (result && !isAwaited.current) go(result)
+  }
   const onKeyDown = (event: KeyboardEvent) => {
     const { length } = results.value ?? []
-    const result = results.value?.[chosen.value]
     if (event.key === 'ArrowDown' && length > 0) chosen.value = (chosen.value + 1) % length
     else if (event.key === 'ArrowUp' && length > 0) chosen.value = (chosen.value + length - 1) % length
-    else if (event.key === 'Enter' && result) go(result)
+    else if (event.key === 'Enter') openChosen()
     else if (event.key === 'Escape') {
       if (text.value === '') input.current?.blur()
       text.value = ''

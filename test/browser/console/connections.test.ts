@@ -24,6 +24,7 @@ await t.test('connections', { skip: skipWithout(path), timeout: TIMEOUT }, async
     t.equal(await page.locator('th[aria-sort="descending"]').textContent(), 'Lag ↓')
     await row.getByRole('button', { name: /^End / }).click()
     await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
     await row.getByRole('button', { name: /^End / }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'End the stream' }).click()
     t.match(await stream.told('close'), { reason: 'revoked' })

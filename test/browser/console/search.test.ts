@@ -36,6 +36,11 @@ await t.test('the search', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.getByRole('heading', { level: 1, name: 'orders.1' }).waitFor()
 
     await page.keyboard.press('/')
+    await page.keyboard.type('news')
+    await page.keyboard.press('Enter') // before there is a result
+    await page.getByRole('heading', { level: 1, name: 'news' }).waitFor()
+
+    await page.keyboard.press('/')
     await page.keyboard.type('ordelia')
     await results.filter({ hasText: 'Subject' }).waitFor()
     await page.keyboard.press('ArrowUp')

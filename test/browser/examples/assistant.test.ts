@@ -135,7 +135,7 @@ await t.test('assistant', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     await post(`${example.url}/questions`, { chat, id, question: 'Where?', start: 0 })
     const stream = `${example.hub.url}/streams/chats/${chat}/${id}/0`
     const headersOf = async (owner: string) => {
-      const { token } = (await post(`${example.url}/login`, { chat: owner })).body
+      const { token } = (await post(`${example.url}/login`, { user: owner })).body
       return { authorization: `Bearer ${token}` }
     }
     t.equal((await request(stream, { headers: await headersOf(other) })).status, 403)

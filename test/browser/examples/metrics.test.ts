@@ -1,7 +1,7 @@
 /** The example "metrics" in a browser. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import type { Sample } from '../../../examples/metrics/server.js'
+import type { Sample } from '../../../examples/shared/machine.js'
 import { newest as newestIn } from '../../../examples/shared/hub-access.js'
 import { poll } from '../../helper/deadline.js'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'

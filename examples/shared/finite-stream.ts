@@ -1,7 +1,7 @@
 /** Writes a finite topic of the hub over HTTP (docs/api.md, "Streams that end"). */
 import { setTimeout as delay } from 'node:timers/promises'
 import { HubError, type Hub } from 'fanfare-client'
-import { SOON } from '../shared/hub-access.js'
+import { SOON } from './hub-access.js'
 
 /** If no message comes for this time, the writer has died: the hub ends the stream with the status `error`. */
 const LEASE = '10s'
