@@ -2,7 +2,8 @@
  * The search in the header, for topics, subjects and connections. `/` goes to it, arrow keys choose a result, Enter
  * opens it, and Esc leaves. It follows the pattern "combobox" of the ARIA Authoring Practices Guide.
  */
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
+import type { RefObject } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type { Static } from 'typebox'
 import type { Connection, ConnectionsPage } from '../../schemas/connection.js'
@@ -23,15 +24,63 @@ interface Result {
   target: Route
 }
 
+/** The attributes of the field that never change. */
+const FIELD = {
+  type: 'text',
+  role: 'combobox',
+  'aria-controls': 'results',
+  maxLength: 200,
+  spellcheck: false,
+  autocapitalize: 'none',
+  autocomplete: 'off',
+} as const
+
 export function SearchBox() {
-  const input = useRef<HTMLInputElement>(null)
+  const input = useSlashField()
   const text = useSignal('')
+  const { results, chosen, isOpen } = useResults(text)
+  const go = ({ target }: Result) => {
+    location.hash = linkTo(target)
+    text.value = ''
+    isOpen.value = false
+    input.current?.blur()
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== 'Escape') return pressed(event, results.value ?? [], chosen, go)
+    if (text.value === '') input.current?.blur()
+    text.value = ''
+    event.preventDefault()
+  }
+  const isShown = isOpen.value && results.value !== undefined
+  return (
+    <div class="search" role="search">
+      <input
+        ref={input}
+        {...FIELD}
+        aria-label={isAdmin.value ? 'Search topics, subjects and connections' : 'Search topics'}
+        aria-expanded={isShown}
+        aria-activedescendant={isShown && results.value?.[chosen.value] ? `result-${chosen.value}` : undefined}
+        placeholder={isAdmin.value ? 'Search topics, subjects, connections' : 'Search topics'}
+        value={text}
+        onInput={({ currentTarget }) => {
+          text.value = currentTarget.value
+          isOpen.value = true
+        }}
+        onFocus={() => (isOpen.value = true)}
+        onBlur={() => (isOpen.value = false)}
+        onKeyDown={onKeyDown}
+      />
+      <kbd aria-hidden="true">/</kbd>
+      {isShown && <ResultList results={results.value ?? []} chosen={chosen.value} onChoose={go} />}
+    </div>
+  )
+}
+
+/** Returns the results of a search, and the index of the chosen one. */
+function useResults(text: Signal<string>): Results {
   /** `undefined`: nothing was searched, or no answer has come yet. */
   const results = useSignal<Result[] | undefined>(undefined)
   const chosen = useSignal(0)
-  const isOpen = useSignal(false)
-
-  useEffect(() => focusOnSlash(input), [])
   useEffect(() => {
     const wanted = text.value.trim()
     if (wanted === '') {
@@ -59,77 +108,70 @@ export function SearchBox() {
       left.abort()
     }
   }, [text.value])
+  return { results, chosen, isOpen: useSignal(false) }
+}
 
-  const go = ({ target }: Result) => {
-    location.hash = linkTo(target)
-    text.value = ''
-    isOpen.value = false
-    input.current?.blur()
-  }
-  const onKeyDown = (event: KeyboardEvent) => {
-    const { length } = results.value ?? []
-    const result = results.value?.[chosen.value]
-    if (event.key === 'ArrowDown' && length > 0) chosen.value = (chosen.value + 1) % length
-    else if (event.key === 'ArrowUp' && length > 0) chosen.value = (chosen.value + length - 1) % length
-    else if (event.key === 'Enter' && result) go(result)
-    else if (event.key === 'Escape') {
-      if (text.value === '') input.current?.blur()
-      text.value = ''
-    } else return
-    event.preventDefault()
-  }
-  const isShown = isOpen.value && results.value !== undefined
+interface Results {
+  results: Signal<Result[] | undefined>
+  chosen: Signal<number>
+  /** Whether the user is in the field. */
+  isOpen: Signal<boolean>
+}
+
+/** Chooses or opens a result. */
+function pressed(
+  event: KeyboardEvent,
+  results: readonly Result[],
+  chosen: Signal<number>,
+  go: (result: Result) => void,
+): void {
+  const { length } = results
+  const result = results[chosen.value]
+  if (event.key === 'ArrowDown' && length > 0) chosen.value = (chosen.value + 1) % length
+  else if (event.key === 'ArrowUp' && length > 0) chosen.value = (chosen.value + length - 1) % length
+  else if (event.key === 'Enter' && result) go(result)
+  else return
+  event.preventDefault()
+}
+
+interface ResultListProps {
+  results: readonly Result[]
+  chosen: number
+  onChoose: (result: Result) => void
+}
+
+function ResultList({ results, chosen, onChoose }: ResultListProps) {
   return (
-    <div class="search" role="search">
-      <input
-        ref={input}
-        type="text"
-        role="combobox"
-        aria-label={isAdmin.value ? 'Search topics, subjects and connections' : 'Search topics'}
-        aria-expanded={isShown}
-        aria-controls="results"
-        aria-activedescendant={isShown && results.value?.[chosen.value] ? `result-${chosen.value}` : undefined}
-        placeholder={isAdmin.value ? 'Search topics, subjects, connections' : 'Search topics'}
-        value={text}
-        onInput={({ currentTarget }) => {
-          text.value = currentTarget.value
-          isOpen.value = true
-        }}
-        onFocus={() => (isOpen.value = true)}
-        onBlur={() => (isOpen.value = false)}
-        onKeyDown={onKeyDown}
-        maxLength={200}
-        spellcheck={false}
-        autocapitalize="none"
-        autocomplete="off"
-      />
-      <kbd aria-hidden="true">/</kbd>
-      {isShown && (
-        <div class="results" id="results" role="listbox" aria-label="Results">
-          {results.value?.map((result, index) => (
-            <div
-              key={`${result.kind} ${result.name}`}
-              id={`result-${index}`}
-              role="option"
-              aria-selected={index === chosen.value}
-              // before the field loses the focus, which closes the list
-              onMouseDown={(event) => {
-                event.preventDefault()
-                go(result)
-              }}
-            >
-              <span class="kind">{result.kind}</span> <code>{result.name}</code>
-            </div>
-          ))}
-          {results.value?.length === 0 && (
-            <div role="option" aria-disabled="true" aria-selected={false} class="muted">
-              Nothing found.
-            </div>
-          )}
+    <div class="results" id="results" role="listbox" aria-label="Results">
+      {results.map((result, index) => (
+        <div
+          key={`${result.kind} ${result.name}`}
+          id={`result-${index}`}
+          role="option"
+          aria-selected={index === chosen}
+          // before the field loses the focus, which closes the list
+          onMouseDown={(event) => {
+            event.preventDefault()
+            onChoose(result)
+          }}
+        >
+          <span class="kind">{result.kind}</span> <code>{result.name}</code>
+        </div>
+      ))}
+      {results.length === 0 && (
+        <div role="option" aria-disabled="true" aria-selected={false} class="muted">
+          Nothing found.
         </div>
       )}
     </div>
   )
+}
+
+/** Returns a field that `/` focuses. */
+function useSlashField(): RefObject<HTMLInputElement | null> {
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => focusOnSlash(field), [])
+  return field
 }
 
 /** Makes `/` focus a field, unless the user is typing elsewhere. */
