@@ -156,7 +156,7 @@ export default defineConfig(
   { files: ['src/console/*.{ts,tsx}'], rules: typesOnly('^\\.\\./') },
   { files: ['src/console/*/**/*.{ts,tsx}'], rules: typesOnly('^\\.\\./\\.\\./') },
   {
-    files: ['src/routes/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {

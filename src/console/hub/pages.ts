@@ -33,48 +33,25 @@ export function usePages<Row>(path: string, query: Record<string, string>, membe
   const key = JSON.stringify([path, query])
 
   useEffect(() => {
-    const left = new AbortController()
-    let timer: number | undefined
-    let isReading = false
     count.current = 1
-    const read = async () => {
-      if (isReading) return
-      isReading = true
-      window.clearTimeout(timer)
-      const found: Row[] = []
-      try {
-        let page: (ListPage & Record<string, unknown>) | undefined
-        for (let number = 0; number < count.current && page?.more !== false; number++) {
-          const after: Record<string, string> = page?.cursor ? { after: page.cursor } : {}
-          page = await call<ListPage & Record<string, unknown>>(path, {
-            query: { ...query, ...after },
-            signal: left.signal,
-          })
-          found.push(...(page[member] as Row[]))
+    const reading = keepReading(
+      async (signal) => {
+        try {
+          const found = await readPages(path, query, member, count, signal)
+          rows.value = found.rows as Row[]
+          more.value = found.more
+          error.value = undefined
+          isForbidden.value = false
+        } catch (err) {
+          if (signal.aborted) return
+          error.value = messageOf(err)
+          isForbidden.value = err instanceof Refusal && err.status === 403
         }
-        rows.value = found
-        more.value = page?.more === true
-        error.value = undefined
-        isForbidden.value = false
-      } catch (err) {
-        if (left.signal.aborted) return
-        error.value = messageOf(err)
-        isForbidden.value = err instanceof Refusal && err.status === 403
-      }
-      isReading = false
-      timer = window.setTimeout(poll, every * count.current)
-    }
-    const poll = () => {
-      if (!document.hidden) void read()
-    }
-    again.current = poll
-    document.addEventListener('visibilitychange', poll)
-    void read()
-    return () => {
-      document.removeEventListener('visibilitychange', poll)
-      window.clearTimeout(timer)
-      left.abort()
-    }
+      },
+      () => every * count.current,
+    )
+    again.current = reading.now
+    return reading.stop
   }, [key])
 
   const loadMore = () => {
@@ -82,4 +59,54 @@ export function usePages<Row>(path: string, query: Record<string, string>, membe
     again.current()
   }
   return { rows, more, error, isForbidden, loadMore }
+}
+
+/** @param count the number of pages, which may grow meanwhile */
+async function readPages(
+  path: string,
+  query: Record<string, string>,
+  member: string,
+  count: { readonly current: number },
+  signal: AbortSignal,
+): Promise<{ rows: unknown[]; more: boolean }> {
+  const rows: unknown[] = []
+  let page: (ListPage & Record<string, unknown>) | undefined
+  for (let number = 0; number < count.current && page?.more !== false; number++) {
+    const after: Record<string, string> = page?.cursor ? { after: page.cursor } : {}
+    page = await call<ListPage & Record<string, unknown>>(path, { query: { ...query, ...after }, signal })
+    rows.push(...(page[member] as unknown[]))
+  }
+  return { rows, more: page?.more === true }
+}
+
+/**
+ * Reads at once, and then again and again while the tab can be seen.
+ * @param wait returns the time between two readings, in milliseconds
+ */
+function keepReading(read: (signal: AbortSignal) => Promise<void>, wait: () => number) {
+  const left = new AbortController()
+  let timer: number | undefined
+  let isReading = false
+  const attempt = async () => {
+    if (isReading) return
+    isReading = true
+    window.clearTimeout(timer)
+    await read(left.signal)
+    if (left.signal.aborted) return
+    isReading = false
+    timer = window.setTimeout(now, wait())
+  }
+  const now = () => {
+    if (!document.hidden) void attempt()
+  }
+  document.addEventListener('visibilitychange', now)
+  void attempt()
+  return {
+    now,
+    stop: () => {
+      document.removeEventListener('visibilitychange', now)
+      window.clearTimeout(timer)
+      left.abort()
+    },
+  }
 }

@@ -40,55 +40,70 @@ export function useResource<T>(
 
   useEffect(() => {
     if (path === undefined) return
-    const left = new AbortController()
-    let timer: number | undefined
-    // One request at a time: replacing a pending request would hide that the hub does not answer.
-    let isAsking = false
-    let isAskedAgain = false
-    /** Whether the next request waits until the tab can be seen. */
-    let isWaiting = false
-    const attempt = async () => {
-      isAskedAgain = isAsking
-      if (isAsking) return
-      isAsking = true
-      window.clearTimeout(timer)
-      let next = every
+    const asking = keepAsking(async (signal) => {
       try {
-        const body = await call<T>(path, { query, signal: left.signal })
-        if (left.signal.aborted) return
+        const body = await call<T>(path, { query, signal })
+        if (signal.aborted) return undefined
         value.value = body
         answered.value = key
         error.value = undefined
         isMissing.value = false
         isForbidden.value = false
+        return every
       } catch (err) {
-        if (left.signal.aborted) return
+        if (signal.aborted) return undefined
         error.value = messageOf(err)
         isMissing.value = err instanceof Refusal && err.status === 404
         isForbidden.value = err instanceof Refusal && err.status === 403
-        if (!(err instanceof Refusal && err.isFinal)) next ??= RETRY
+        return err instanceof Refusal && err.isFinal ? every : (every ?? RETRY)
       }
-      isAsking = false
-      if (isAskedAgain) void attempt()
-      else if (next !== undefined) timer = window.setTimeout(poll, next)
-    }
-    const poll = () => {
-      isWaiting = document.hidden
-      if (!isWaiting) void attempt()
-    }
-    const onVisibility = () => {
-      if (isWaiting) poll()
-    }
-    ask.current = poll
-    poll()
-    document.addEventListener('visibilitychange', onVisibility)
-    return () => {
-      document.removeEventListener('visibilitychange', onVisibility)
-      window.clearTimeout(timer)
-      left.abort()
-    }
+    })
+    ask.current = asking.now
+    return asking.stop
   }, [key, every])
 
   const refresh = useCallback(() => ask.current(), [])
   return { value, isCurrent: answered.value === key, error, isMissing, isForbidden, refresh }
+}
+
+/**
+ * Asks at once if the tab can be seen, and then as often as the answers say. One request at a time: replacing a pending
+ * request would hide that the hub does not answer.
+ * @param ask returns the delay before the next request, in milliseconds; `undefined`: none follows
+ */
+function keepAsking(ask: (signal: AbortSignal) => Promise<number | undefined>) {
+  const left = new AbortController()
+  let timer: number | undefined
+  let isAsking = false
+  let isAskedAgain = false
+  /** Whether the next request waits until the tab can be seen. */
+  let isWaiting = false
+  const attempt = async () => {
+    isAskedAgain = isAsking
+    if (isAsking) return
+    isAsking = true
+    window.clearTimeout(timer)
+    const next = await ask(left.signal)
+    if (left.signal.aborted) return
+    isAsking = false
+    if (isAskedAgain) void attempt()
+    else if (next !== undefined) timer = window.setTimeout(now, next)
+  }
+  const now = () => {
+    isWaiting = document.hidden
+    if (!isWaiting) void attempt()
+  }
+  const onVisibility = () => {
+    if (isWaiting) now()
+  }
+  now()
+  document.addEventListener('visibilitychange', onVisibility)
+  return {
+    now,
+    stop: () => {
+      document.removeEventListener('visibilitychange', onVisibility)
+      window.clearTimeout(timer)
+      left.abort()
+    },
+  }
 }

@@ -1,5 +1,5 @@
 /** The page of one connection: its description, its topics, and buttons that end it and revoke its subject. */
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
 import { formatAge, formatBytes, formatDateTime, formatNumber } from '../format.js'
 import { encodeSegment, nodeOf } from '../hub/address.js'
@@ -17,10 +17,13 @@ import { managing } from '../snippets.js'
 
 const INTERVAL = 1_000
 
+/** The dialog that is open. */
+type Dialog = 'end' | 'revoke' | undefined
+
 export function ConnectionPage({ id }: { id: string }) {
   const path = `connections/${encodeSegment(id)}`
   const { value, error, isMissing, isForbidden, refresh } = useResource<Connection>(path, {}, INTERVAL)
-  const dialog = useSignal<'end' | 'revoke' | undefined>(undefined)
+  const dialog = useSignal<Dialog>(undefined)
   const close = () => (dialog.value = undefined)
   const end = async () => {
     await call(path, { method: 'DELETE' })
@@ -31,23 +34,7 @@ export function ConnectionPage({ id }: { id: string }) {
     <>
       <div class="title">
         <h1 class="name">Connection {id}</h1>
-        {connection && (
-          <div class="buttons">
-            <button
-              type="button"
-              class="danger quiet"
-              onClick={() => (dialog.value = 'end')}
-              disabled={isMissing.value}
-            >
-              End…
-            </button>
-            {isAdmin.value === true && connection.subject !== null && (
-              <button type="button" class="danger quiet" onClick={() => (dialog.value = 'revoke')}>
-                Revoke its subject…
-              </button>
-            )}
-          </div>
-        )}
+        {connection && <Buttons connection={connection} hasEnded={isMissing.value} dialog={dialog} />}
       </div>
       {isMissing.value ? (
         <Notice tone="warning">The stream has ended{connection ? '; this is its last known state' : ''}.</Notice>
@@ -61,6 +48,27 @@ export function ConnectionPage({ id }: { id: string }) {
       )}
       <TryIt title="describe and end this stream" {...managing(path)} />
     </>
+  )
+}
+
+interface ButtonsProps {
+  connection: Connection
+  hasEnded: boolean
+  dialog: Signal<Dialog>
+}
+
+function Buttons({ connection, hasEnded, dialog }: ButtonsProps) {
+  return (
+    <div class="buttons">
+      <button type="button" class="danger quiet" onClick={() => (dialog.value = 'end')} disabled={hasEnded}>
+        End…
+      </button>
+      {isAdmin.value === true && connection.subject !== null && (
+        <button type="button" class="danger quiet" onClick={() => (dialog.value = 'revoke')}>
+          Revoke its subject…
+        </button>
+      )}
+    </div>
   )
 }
 

@@ -1,5 +1,5 @@
 /** The page of open streams, their latest changes, and revocations. */
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
 import { formatTime } from '../format.js'
 import { changes, isAdmin } from '../hub/monitor.js'
 import { Choice } from '../parts/choice.js'
@@ -35,33 +35,7 @@ export function ConnectionsPage({ search: initial = '' }: { search?: string | un
       </div>
       {view.value === 'open' && (
         <>
-          {isAdmin.value !== false && (
-            <div class="filters">
-              <label>
-                <span class="hidden">Subject, address or id</span>
-                <input
-                  type="search"
-                  value={search}
-                  onInput={({ currentTarget }) => (search.value = currentTarget.value.trim())}
-                  placeholder="Subject, address or id"
-                  maxLength={200}
-                  spellcheck={false}
-                  autocapitalize="none"
-                />
-              </label>
-              <label>
-                <span class="hidden">Topic</span>
-                <input
-                  type="search"
-                  value={topic}
-                  onInput={({ currentTarget }) => (topic.value = currentTarget.value.trim())}
-                  placeholder="Topic, such as orders.42"
-                  spellcheck={false}
-                  autocapitalize="none"
-                />
-              </label>
-            </div>
-          )}
+          {isAdmin.value !== false && <Filters search={search} topic={topic} />}
           <ConnectionTable search={search.value} topic={topic.value} />
         </>
       )}
@@ -75,6 +49,36 @@ export function ConnectionsPage({ search: initial = '' }: { search?: string | un
         />
       )}
     </>
+  )
+}
+
+function Filters({ search, topic }: { search: Signal<string>; topic: Signal<string> }) {
+  return (
+    <div class="filters">
+      <label>
+        <span class="hidden">Subject, address or id</span>
+        <input
+          type="search"
+          value={search}
+          onInput={({ currentTarget }) => (search.value = currentTarget.value.trim())}
+          placeholder="Subject, address or id"
+          maxLength={200}
+          spellcheck={false}
+          autocapitalize="none"
+        />
+      </label>
+      <label>
+        <span class="hidden">Topic</span>
+        <input
+          type="search"
+          value={topic}
+          onInput={({ currentTarget }) => (topic.value = currentTarget.value.trim())}
+          placeholder="Topic, such as orders.42"
+          spellcheck={false}
+          autocapitalize="none"
+        />
+      </label>
+    </div>
   )
 }
 

@@ -63,15 +63,7 @@ export function NodesPage() {
       {rows && (
         <>
           <Silence nodes={rows} />
-          <Figures
-            figures={[
-              ['Nodes', formatNumber(rows.length)],
-              ['Connections', formatNumber(sumOf(rows, ({ connections }) => connections))],
-              ['Events in', `${formatNumber(sumOf(rows, ({ rates }) => rates?.published))}/s`],
-              ['Events out', `${formatNumber(sumOf(rows, ({ rates }) => rates?.sentEvents))}/s`],
-              ['Memory', formatBytes(sumOf(rows, ({ memory }) => memory))],
-            ]}
-          />
+          <Totals rows={rows} />
           <SortedTable
             caption="Nodes"
             columns={COLUMNS}
@@ -90,6 +82,21 @@ export function NodesPage() {
       )}
       <TryIt title="list the nodes" {...listing('nodes')} />
     </>
+  )
+}
+
+/** The figures of all nodes together. */
+function Totals({ rows }: { rows: Row[] }) {
+  return (
+    <Figures
+      figures={[
+        ['Nodes', formatNumber(rows.length)],
+        ['Connections', formatNumber(sumOf(rows, ({ connections }) => connections))],
+        ['Events in', `${formatNumber(sumOf(rows, ({ rates }) => rates?.published))}/s`],
+        ['Events out', `${formatNumber(sumOf(rows, ({ rates }) => rates?.sentEvents))}/s`],
+        ['Memory', formatBytes(sumOf(rows, ({ memory }) => memory))],
+      ]}
+    />
   )
 }
 

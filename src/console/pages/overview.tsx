@@ -88,19 +88,7 @@ function HubOverview() {
       {!now && <p class="muted">The first figures arrive within a second.</p>}
       {now && (
         <>
-          <Figures
-            figures={[
-              ['Connections', <a href={linkTo({ page: 'connections' })}>{formatNumber(now.connections)}</a>],
-              ['Events in', `${formatNumber(now.events.in)}/s`],
-              ['Events out', `${formatNumber(now.events.out)}/s`],
-              ['Topics', <a href={linkTo({ page: 'topics' })}>{formatNumber(now.topics)}</a>],
-              ['Events kept', formatNumber(now.log.events)],
-              ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
-              ...(now.nodes === undefined
-                ? []
-                : [['Nodes', <a href={linkTo({ page: 'nodes' })}>{formatNumber(now.nodes)}</a>] satisfies Figure]),
-            ]}
-          />
+          <HubFigures now={now} />
           <div class="charts">
             {CHARTS.map((chart) => (
               <Chart key={chart.title} {...chart} />
@@ -114,5 +102,23 @@ function HubOverview() {
       )}
       <TryIt title="the same figures" {...subscribing('fanfare.stats', {}, SHOW_FIGURES)} />
     </>
+  )
+}
+
+function HubFigures({ now }: { now: NonNullable<typeof latest.value> }) {
+  return (
+    <Figures
+      figures={[
+        ['Connections', <a href={linkTo({ page: 'connections' })}>{formatNumber(now.connections)}</a>],
+        ['Events in', `${formatNumber(now.events.in)}/s`],
+        ['Events out', `${formatNumber(now.events.out)}/s`],
+        ['Topics', <a href={linkTo({ page: 'topics' })}>{formatNumber(now.topics)}</a>],
+        ['Events kept', formatNumber(now.log.events)],
+        ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
+        ...(now.nodes === undefined
+          ? []
+          : [['Nodes', <a href={linkTo({ page: 'nodes' })}>{formatNumber(now.nodes)}</a>] satisfies Figure]),
+      ]}
+    />
   )
 }

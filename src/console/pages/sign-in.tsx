@@ -1,5 +1,6 @@
 /** The page that asks for a token. It tries the token before it stores it. */
 import { useSignal } from '@preact/signals'
+import type { RefObject } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { call, messageOf } from '../hub/api.js'
 import { refusal, signIn } from '../hub/session.js'
@@ -17,7 +18,7 @@ export function SignIn() {
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
     const bearer = input.current?.value.trim() ?? ''
-    if (!/^[\x21-\x7e]+$/.test(bearer)) {
+    if (!isToken(bearer)) {
       error.value = 'This is not a token: it has characters that a token cannot have.'
       return
     }
@@ -37,21 +38,7 @@ export function SignIn() {
     <main class="sign-in">
       <form class="card" onSubmit={submit}>
         <h1>Fanfare</h1>
-        <label for="token">Token</label>
-        <input
-          ref={input}
-          id="token"
-          type="password"
-          autocomplete="off"
-          spellcheck={false}
-          required
-          aria-describedby="about-token"
-          aria-invalid={message !== undefined}
-        />
-        <p id="about-token" class="muted">
-          A JSON Web Token that this hub accepts. An admin's token shows everything. The token stays in this tab and is
-          deleted when you close the tab.
-        </p>
+        <TokenField input={input} isInvalid={message !== undefined} />
         {message !== undefined && <Notice tone="error">{message}</Notice>}
         <button type="submit" disabled={isBusy.value}>
           Sign in
@@ -59,4 +46,36 @@ export function SignIn() {
       </form>
     </main>
   )
+}
+
+interface TokenFieldProps {
+  input: RefObject<HTMLInputElement | null>
+  isInvalid: boolean
+}
+
+function TokenField({ input, isInvalid }: TokenFieldProps) {
+  return (
+    <>
+      <label for="token">Token</label>
+      <input
+        ref={input}
+        id="token"
+        type="password"
+        autocomplete="off"
+        spellcheck={false}
+        required
+        aria-describedby="about-token"
+        aria-invalid={isInvalid}
+      />
+      <p id="about-token" class="muted">
+        A JSON Web Token that this hub accepts. An admin's token shows everything. The token stays in this tab and is
+        deleted when you close the tab.
+      </p>
+    </>
+  )
+}
+
+/** Whether a text has only characters that a token may have. */
+function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text)
 }

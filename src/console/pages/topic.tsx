@@ -38,21 +38,9 @@ export function TopicPage({ topic }: { topic: string }) {
   }
   return (
     <>
-      <div class="title">
-        <h1 class="name">{topic}</h1>
-        {isAdmin.value === true && !info?.stream && (
-          <button type="button" class="danger quiet" disabled={!info?.events} onClick={() => (isPurging.value = true)}>
-            Purge…
-          </button>
-        )}
-      </div>
+      <Title topic={topic} info={info} onPurge={() => (isPurging.value = true)} />
       {isPurging.value && (
-        <Confirm title={`Purge ${topic}?`} action="Purge" onConfirm={purge} onClose={() => (isPurging.value = false)}>
-          <p>
-            This removes all {formatCount(info?.events ?? 0, 'event')} of the topic from the log. It cannot be undone.
-            Subscribers that have not read them get a gap.
-          </p>
-        </Confirm>
+        <PurgeDialog topic={topic} info={info} onConfirm={purge} onClose={() => (isPurging.value = false)} />
       )}
       {purged.value !== undefined && (
         <Notice tone="success" onDismiss={() => (purged.value = undefined)}>
@@ -60,16 +48,7 @@ export function TopicPage({ topic }: { topic: string }) {
         </Notice>
       )}
       {error.value !== undefined && !isForbidden.value && <Notice tone="error">{error}</Notice>}
-      {info && (
-        <Figures
-          figures={[
-            ['Subscribers', formatNumber(info.subscribers)],
-            ['Events kept', formatNumber(info.events)],
-            ['Size', formatBytes(info.bytes)],
-            ['Newest', <code>{info.lastId ?? '–'}</code>],
-          ]}
-        />
-      )}
+      {info && <TopicFigures info={info} />}
       {info?.stream && <FiniteCard topic={topic} stream={info.stream} onChange={refresh} />}
       <EventBrowser key={generation.value} topic={topic}>
         {!info?.stream && <PublishForm topic={topic} />}
@@ -78,5 +57,56 @@ export function TopicPage({ topic }: { topic: string }) {
       <TryIt title="subscribe" {...subscribing(topic, { replay: '10' }, SHOW_EVENTS)} />
       <TryIt title="publish" {...publishing(topic)} />
     </>
+  )
+}
+
+interface TitleProps {
+  topic: string
+  info: TopicDetails | undefined
+  onPurge: () => void
+}
+
+function Title({ topic, info, onPurge }: TitleProps) {
+  return (
+    <div class="title">
+      <h1 class="name">{topic}</h1>
+      {isAdmin.value === true && !info?.stream && (
+        <button type="button" class="danger quiet" disabled={!info?.events} onClick={onPurge}>
+          Purge…
+        </button>
+      )}
+    </div>
+  )
+}
+
+interface PurgeDialogProps {
+  topic: string
+  info: TopicDetails | undefined
+  onConfirm: () => Promise<void>
+  onClose: () => void
+}
+
+/** Asks before the events of a topic are purged. */
+function PurgeDialog({ topic, info, onConfirm, onClose }: PurgeDialogProps) {
+  return (
+    <Confirm title={`Purge ${topic}?`} action="Purge" onConfirm={onConfirm} onClose={onClose}>
+      <p>
+        This removes all {formatCount(info?.events ?? 0, 'event')} of the topic from the log. It cannot be undone.
+        Subscribers that have not read them get a gap.
+      </p>
+    </Confirm>
+  )
+}
+
+function TopicFigures({ info }: { info: TopicDetails }) {
+  return (
+    <Figures
+      figures={[
+        ['Subscribers', formatNumber(info.subscribers)],
+        ['Events kept', formatNumber(info.events)],
+        ['Size', formatBytes(info.bytes)],
+        ['Newest', <code>{info.lastId ?? '–'}</code>],
+      ]}
+    />
   )
 }

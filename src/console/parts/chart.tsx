@@ -1,5 +1,6 @@
 /** A chart of the last hour. All charts share their range and their crosshair. */
 import { computed, signal } from '@preact/signals'
+import type { RefObject } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
@@ -44,46 +45,13 @@ const shown = computed<readonly Moment[]>(() => {
 const pointed = signal<number | undefined>(undefined)
 const pointedMoment = computed(() => shown.value.find(({ time }) => time === pointed.value))
 
-export function Chart({ title, lines, format, steps }: ChartProps) {
-  const container = useRef<HTMLDivElement>(null)
-  const chart = useRef<UPlot | undefined>(undefined)
+export function Chart(props: ChartProps) {
+  const { title, lines, format } = props
   const moments = shown.value
-
-  useEffect(() => {
-    const { current } = container
-    if (!current) return
-    const draw = () => {
-      chart.current?.destroy()
-      chart.current = new UPlot(
-        optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth),
-        dataOf(lines, shown.peek()),
-        current,
-      )
-    }
-    const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
-    draw()
-    fit.observe(current)
-    dark.addEventListener('change', draw) // a canvas does not follow changes of the style sheet
-    return () => {
-      dark.removeEventListener('change', draw)
-      fit.disconnect()
-      chart.current?.destroy()
-      chart.current = undefined
-    }
-  }, [])
-
-  useEffect(() => chart.current?.setData(dataOf(lines, moments)), [moments])
-
+  const container = usePlot(props, moments)
   const moment = pointedMoment.value
   const figures = moment ? moment.figures : moments.findLast((one) => one.figures !== null)?.figures
   const values = lines.map(({ name, figure }) => ({ name, value: figures ? format(figures[figure]) : '–' }))
-  const holes = moments.filter((one, index) => one.figures === null && moments[index - 1]?.figures !== null).length
-  const rangeName = RANGES.find(({ seconds }) => seconds === range.value)!.name
-  const about = [
-    `${title} over the last ${rangeName}`,
-    `now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}`,
-    ...(holes > 0 ? [`interrupted ${holes === 1 ? 'once' : `${holes} times`}`] : []),
-  ]
   return (
     <section class="card chart">
       <div class="chart-head">
@@ -98,9 +66,49 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
           ))}
         </dl>
       </div>
-      <div ref={container} class="plot" role="img" aria-label={about.join('; ')} />
+      <div ref={container} class="plot" role="img" aria-label={describe(title, values, moments)} />
     </section>
   )
+}
+
+/** Draws the lines into an element, which the caller mounts. */
+function usePlot(props: ChartProps, moments: readonly Moment[]): RefObject<HTMLDivElement | null> {
+  const container = useRef<HTMLDivElement>(null)
+  const chart = useRef<UPlot | undefined>(undefined)
+
+  useEffect(() => {
+    const { current } = container
+    if (!current) return
+    const draw = () => {
+      chart.current?.destroy()
+      const options = optionsOf(props, current.clientWidth)
+      chart.current = new UPlot(options, dataOf(props.lines, shown.peek()), current)
+    }
+    const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
+    draw()
+    fit.observe(current)
+    dark.addEventListener('change', draw) // a canvas does not follow changes of the style sheet
+    return () => {
+      dark.removeEventListener('change', draw)
+      fit.disconnect()
+      chart.current?.destroy()
+      chart.current = undefined
+    }
+  }, [])
+
+  useEffect(() => chart.current?.setData(dataOf(props.lines, moments)), [moments])
+  return container
+}
+
+/** Describes a chart in words, for screen readers. */
+function describe(title: string, values: { name: string; value: string }[], moments: readonly Moment[]): string {
+  const holes = moments.filter((one, index) => one.figures === null && moments[index - 1]?.figures !== null).length
+  const rangeName = RANGES.find(({ seconds }) => seconds === range.value)!.name
+  return [
+    `${title} over the last ${rangeName}`,
+    `now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}`,
+    ...(holes > 0 ? [`interrupted ${holes === 1 ? 'once' : `${holes} times`}`] : []),
+  ].join('; ')
 }
 
 /** Returns the times, and a column of values for each line. A hole interrupts the lines. */
@@ -114,12 +122,6 @@ function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
 function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
   const style = getComputedStyle(document.body)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
-  const axis = {
-    stroke: color('muted'),
-    font: `11px ${style.fontFamily}`,
-    grid: { stroke: color('line'), width: 1 },
-    ticks: { show: false },
-  }
   const point = (chart: UPlot) => {
     const { idx } = chart.cursor
     const time = idx == null ? undefined : chart.data[0][idx]
@@ -136,23 +138,7 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
       x: { range: (_chart, min, max) => [max - Math.max(FIRST_WINDOW, Math.min(range.peek(), max - min)), max] },
       y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
     },
-    axes: [
-      {
-        ...axis,
-        size: 22,
-        space: 64,
-        incrs: [10, 15, 30, 60, 120, 300, 600, 900, 1_800],
-        values: (_chart, ticks) => ticks.map(labelOf),
-      },
-      {
-        ...axis,
-        ...(steps ? { incrs: steps } : {}),
-        size: 60,
-        gap: 4,
-        space: 30,
-        values: (_chart, ticks) => ticks.map(format),
-      },
-    ],
+    axes: axesOf({ stroke: color('muted'), line: color('line'), font: `11px ${style.fontFamily}` }, format, steps),
     series: [
       {},
       ...lines.map((_line, index) => ({
@@ -163,6 +149,32 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
       })),
     ],
   }
+}
+
+/** Returns the axis of the time, and that of the values. */
+function axesOf(
+  { stroke, line, font }: { stroke: string; line: string; font: string },
+  format: ChartProps['format'],
+  steps: number[] | undefined,
+): UPlot.Axis[] {
+  const axis = { stroke, font, grid: { stroke: line, width: 1 }, ticks: { show: false } }
+  return [
+    {
+      ...axis,
+      size: 22,
+      space: 64,
+      incrs: [10, 15, 30, 60, 120, 300, 600, 900, 1_800],
+      values: (_chart, ticks) => ticks.map(labelOf),
+    },
+    {
+      ...axis,
+      ...(steps ? { incrs: steps } : {}),
+      size: 60,
+      gap: 4,
+      space: 30,
+      values: (_chart, ticks) => ticks.map(format),
+    },
+  ]
 }
 
 /** Returns the label of a time on the axis: hours and minutes, and seconds within a minute. */

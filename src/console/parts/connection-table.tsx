@@ -95,7 +95,6 @@ export function ConnectionTable({ search, topic }: { search: string; topic: stri
   const newest = useComputed(() => changes.value[0])
   useEffect(() => refresh(), [newest.value])
   const rows = value.value?.connections
-  const hasNodes = (latest.value?.nodes ?? 1) > 1 || new Set(rows?.map(({ id }) => nodeOf(id))).size > 1
   const end = async ({ id }: Connection) => {
     await call(`connections/${encodeSegment(id)}`, { method: 'DELETE' })
     refresh()
@@ -108,24 +107,7 @@ export function ConnectionTable({ search, topic }: { search: string; topic: stri
       )}
       {rows && rows.length > 0 && (
         <>
-          <DataTable
-            caption="Connections"
-            columns={hasNodes ? NODE_COLUMNS : COLUMNS}
-            rows={rows}
-            keyOf={({ id }) => id}
-            sortedBy="Lag"
-            narrowUpTo={hasNodes ? 1_250 : 1_100}
-            actions={(row) => (
-              <button
-                type="button"
-                class="quiet small"
-                aria-label={`End ${row.id}`}
-                onClick={() => (ending.value = row)}
-              >
-                End…
-              </button>
-            )}
-          />
+          <Rows rows={rows} onEnd={(row) => (ending.value = row)} />
           <p class="foot muted">
             {value.value?.more
               ? `The ${formatNumber(rows.length)} streams with the greatest lag are shown. Search to see others.`
@@ -135,6 +117,25 @@ export function ConnectionTable({ search, topic }: { search: string; topic: stri
       )}
       {ending.value && <EndDialog connection={ending.value} onEnd={end} onClose={() => (ending.value = undefined)} />}
     </>
+  )
+}
+
+function Rows({ rows, onEnd }: { rows: Connection[]; onEnd: (connection: Connection) => void }) {
+  const hasNodes = (latest.value?.nodes ?? 1) > 1 || new Set(rows.map(({ id }) => nodeOf(id))).size > 1
+  return (
+    <DataTable
+      caption="Connections"
+      columns={hasNodes ? NODE_COLUMNS : COLUMNS}
+      rows={rows}
+      keyOf={({ id }) => id}
+      sortedBy="Lag"
+      narrowUpTo={hasNodes ? 1_250 : 1_100}
+      actions={(row) => (
+        <button type="button" class="quiet small" aria-label={`End ${row.id}`} onClick={() => onEnd(row)}>
+          End…
+        </button>
+      )}
+    />
   )
 }
 

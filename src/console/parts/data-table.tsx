@@ -1,9 +1,8 @@
 /** A dense table of many rows, sorted by its columns. On narrow screens each row has two lines. */
-import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
 import { useIsNarrow } from './narrow.js'
-import { compare, type Column } from './sorted-table.js'
+import { compare, SortHead, useOrder, type Column, type Order } from './sorted-table.js'
 import { useVisibleRows } from './virtual.js'
 
 export interface DataColumn<Row> extends Column<Row> {
@@ -30,34 +29,20 @@ export interface DataTableProps<Row> {
 const ROW = 32
 const NARROW_ROW = 52
 
-export function DataTable<Row>({
-  caption,
-  columns,
-  rows,
-  keyOf,
-  sortedBy,
-  actions,
-  narrowUpTo = 800,
-}: DataTableProps<Row>) {
+export function DataTable<Row>(props: DataTableProps<Row>) {
+  const { caption, columns, rows, keyOf, actions, narrowUpTo = 800 } = props
   const scroller = useRef<HTMLDivElement>(null)
-  const first = columns.find(({ name }) => name === sortedBy) ?? columns[0]!
-  const order = useSignal({ name: first.name, isDescending: first.isNumber === true })
+  const order = useOrder(columns, props.sortedBy)
+  const { sorting, isDescending } = order
   const isNarrow = useIsNarrow(narrowUpTo)
-  const { name, isDescending } = order.value
-  const sorting = columns.find((column) => column.name === name) ?? first
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(sorting.value(a), sorting.value(b)))
   const { start, end, before, after } = useVisibleRows(scroller, rows.length, isNarrow ? NARROW_ROW : ROW)
-  const sortBy = (column: Column<Row>) =>
-    (order.value = {
-      name: column.name,
-      isDescending: column === sorting ? !isDescending : column.isNumber === true,
-    })
   const drawn = sorted.slice(start, end)
   const labelled = { role: 'region', 'aria-label': caption, tabIndex: 0 } as const
   if (isNarrow)
     return (
       <>
-        <SortMenu columns={columns} sorting={sorting} isDescending={isDescending} onSort={sortBy} />
+        <SortMenu columns={columns} sorting={sorting} isDescending={isDescending} onSort={order.sortBy} />
         <div ref={scroller} class="scroll data narrow" {...labelled}>
           <ul style={{ paddingTop: `${before}px`, paddingBottom: `${after}px` }}>
             {drawn.map((row) => (
@@ -71,39 +56,11 @@ export function DataTable<Row>({
     <div ref={scroller} class="scroll data" {...labelled}>
       <table aria-rowcount={rows.length + 1}>
         <caption class="hidden">{caption}</caption>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th
-                key={column.name}
-                scope="col"
-                class={classOf(column)}
-                aria-sort={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
-              >
-                <button type="button" onClick={() => sortBy(column)}>
-                  {column.name}
-                  <span aria-hidden="true">{column === sorting ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
-                </button>
-              </th>
-            ))}
-            {actions && (
-              <th scope="col">
-                <span class="hidden">Actions</span>
-              </th>
-            )}
-          </tr>
-        </thead>
+        <Heads columns={columns} order={order} hasActions={actions !== undefined} />
         <tbody>
           {before > 0 && <tr aria-hidden="true" style={{ height: `${before}px` }} />}
           {drawn.map((row, index) => (
-            <tr key={keyOf(row)} aria-rowindex={start + index + 2}>
-              {columns.map((column) => (
-                <td key={column.name} class={classOf(column)} data-label={column.name}>
-                  {column.show(row)}
-                </td>
-              ))}
-              {actions && <td class="actions">{actions(row)}</td>}
-            </tr>
+            <WideRow key={keyOf(row)} row={row} columns={columns} actions={actions} place={start + index + 2} />
           ))}
           {after > 0 && <tr aria-hidden="true" style={{ height: `${after}px` }} />}
         </tbody>
@@ -116,13 +73,57 @@ function classOf<Row>({ isNumber, isWide }: DataColumn<Row>): string {
   return `${isNumber ? 'number' : ''}${isWide ? ' wide' : ''}`
 }
 
-interface NarrowRowProps<Row> {
+function Heads<Row>({ columns, order, hasActions }: HeadsProps<Row>) {
+  const { sorting, isDescending, sortBy } = order
+  return (
+    <thead>
+      <tr>
+        {columns.map((column) => (
+          <SortHead
+            key={column.name}
+            column={column}
+            class={classOf(column)}
+            order={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
+            onSort={() => sortBy(column)}
+          />
+        ))}
+        {hasActions && (
+          <th scope="col">
+            <span class="hidden">Actions</span>
+          </th>
+        )}
+      </tr>
+    </thead>
+  )
+}
+
+interface HeadsProps<Row> {
+  columns: DataColumn<Row>[]
+  order: Order<DataColumn<Row>>
+  hasActions: boolean
+}
+
+/** @param place the number of the row, from 2: the heads are the first */
+function WideRow<Row>({ row, columns, actions, place }: RowProps<Row> & { place: number }) {
+  return (
+    <tr aria-rowindex={place}>
+      {columns.map((column) => (
+        <td key={column.name} class={classOf(column)} data-label={column.name}>
+          {column.show(row)}
+        </td>
+      ))}
+      {actions && <td class="actions">{actions(row)}</td>}
+    </tr>
+  )
+}
+
+interface RowProps<Row> {
   row: Row
   columns: DataColumn<Row>[]
   actions: ((row: Row) => ComponentChildren) | undefined
 }
 
-function NarrowRow<Row>({ row, columns, actions }: NarrowRowProps<Row>) {
+function NarrowRow<Row>({ row, columns, actions }: RowProps<Row>) {
   const at = (place: DataColumn<Row>['narrow']) => columns.filter(({ narrow }) => narrow === place)
   const cell = ({ name, show }: DataColumn<Row>) => (
     <span key={name} class="cell" data-label={name}>

@@ -1,5 +1,5 @@
 /** The events of a topic: a list of live and earlier events, its filters, and the event that is opened beside it. */
-import { computed, useSignal, type ReadonlySignal } from '@preact/signals'
+import { computed, useSignal, type ReadonlySignal, type Signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { formatClock, formatCount } from '../format.js'
@@ -24,16 +24,7 @@ export function EventBrowser({ topic, children }: { topic: string; children: Com
     const timer = window.setTimeout(() => (type.value = typed.value), TYPING)
     return () => window.clearTimeout(timer)
   }, [typed.value])
-  const shown = useMemo(
-    () =>
-      computed(() => {
-        const wanted = text.value.toLowerCase()
-        const { value } = feed.events
-        return wanted === '' ? value : value.filter((event) => isFound(event, wanted))
-      }),
-    [feed],
-  )
-  const types = useKnownTypes(feed)
+  const shown = useMemo(() => computed(() => foundIn(feed.events.value, text.value.toLowerCase())), [feed])
   const close = () => {
     opened.value = undefined
     document.querySelector<HTMLElement>('.event-rows')?.focus()
@@ -46,37 +37,7 @@ export function EventBrowser({ topic, children }: { topic: string; children: Com
           {feed.stream.value && <StreamBadge stream={feed.stream.value} what="this topic" />}
           <FeedButtons feed={feed} />
         </div>
-        <div class="filters">
-          <label>
-            <span class="hidden">Only events of the type</span>
-            <input
-              type="search"
-              list="types"
-              placeholder="All types"
-              value={typed}
-              onInput={({ currentTarget }) => (typed.value = currentTarget.value)}
-              spellcheck={false}
-              autocapitalize="none"
-            />
-            <datalist id="types">
-              {types.map((one) => (
-                <option key={one} value={one} />
-              ))}
-            </datalist>
-          </label>
-          <label>
-            <span class="hidden">Only events with the text</span>
-            <input
-              type="search"
-              placeholder="Text in the payload"
-              value={text}
-              onInput={({ currentTarget }) => (text.value = currentTarget.value)}
-              spellcheck={false}
-              autocapitalize="none"
-            />
-          </label>
-          <TimeJump feed={feed} />
-        </div>
+        <Filters feed={feed} typed={typed} text={text} />
         <FeedNotices feed={feed} />
         <EventRows feed={feed} events={shown} opened={opened} isFiltered={text.value !== ''} />
         <Foot feed={feed} shown={shown} isFiltered={text.value !== ''} />
@@ -85,6 +46,49 @@ export function EventBrowser({ topic, children }: { topic: string; children: Com
         {opened.value ? <EventDetail event={opened.value} onClose={close} /> : null}
         <div hidden={opened.value !== undefined}>{children}</div>
       </div>
+    </div>
+  )
+}
+
+interface FiltersProps {
+  feed: EventFeed
+  typed: Signal<string>
+  text: Signal<string>
+}
+
+function Filters({ feed, typed, text }: FiltersProps) {
+  const types = useKnownTypes(feed)
+  return (
+    <div class="filters">
+      <label>
+        <span class="hidden">Only events of the type</span>
+        <input
+          type="search"
+          list="types"
+          placeholder="All types"
+          value={typed}
+          onInput={({ currentTarget }) => (typed.value = currentTarget.value)}
+          spellcheck={false}
+          autocapitalize="none"
+        />
+        <datalist id="types">
+          {types.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      </label>
+      <label>
+        <span class="hidden">Only events with the text</span>
+        <input
+          type="search"
+          placeholder="Text in the payload"
+          value={text}
+          onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+          spellcheck={false}
+          autocapitalize="none"
+        />
+      </label>
+      <TimeJump feed={feed} />
     </div>
   )
 }
@@ -179,6 +183,10 @@ function useKnownTypes(feed: EventFeed): string[] {
   const known = useRef(new Set<string>())
   for (const { type } of feed.events.value.slice(0, 1_000)) if (type !== undefined) known.current.add(type)
   return [...known.current].sort()
+}
+
+function foundIn(events: readonly ListedEvent[], wanted: string): readonly ListedEvent[] {
+  return wanted === '' ? events : events.filter((event) => isFound(event, wanted))
 }
 
 function isFound({ type, id, text, attributes }: ListedEvent, wanted: string): boolean {

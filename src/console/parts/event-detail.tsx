@@ -7,7 +7,7 @@ import { CopyButton } from './copy.js'
 import { JsonTree } from './json-tree.js'
 
 export function EventDetail({ event, onClose }: { event: ListedEvent; onClose: () => void }) {
-  const { id, type, time, attributes, data, isText, text } = event
+  const { id, type, data, isText, text } = event
   const section = useRef<HTMLElement>(null)
   useEffect(() => {
     section.current?.scrollTo(0, 0)
@@ -20,31 +20,7 @@ export function EventDetail({ event, onClose }: { event: ListedEvent; onClose: (
           Close <kbd>Esc</kbd>
         </button>
       </div>
-      <dl class="facts">
-        <dt>Id</dt>
-        <dd>
-          <code>{id ?? 'none: it is ephemeral'}</code>
-        </dd>
-        <dt>Time</dt>
-        <dd>
-          <time dateTime={time}>
-            {formatDateTime(time)} <span class="muted">({formatAge(ageOf(time))} ago)</span>
-          </time>
-        </dd>
-        <dt>Payload</dt>
-        <dd>
-          {isText ? 'text' : 'JSON'}, {formatBytes(new Blob([text]).size)}
-        </dd>
-        {attributes &&
-          Object.entries(attributes).map(([name, value]) => (
-            <>
-              <dt class="attribute">{name}</dt>
-              <dd>
-                <code>{value}</code>
-              </dd>
-            </>
-          ))}
-      </dl>
+      <Facts event={event} />
       <div class="buttons">
         <CopyButton what="payload" text={() => (isText ? text : JSON.stringify(data, undefined, 2))} />
         {id !== undefined && <CopyButton what="id" text={() => id} />}
@@ -53,5 +29,35 @@ export function EventDetail({ event, onClose }: { event: ListedEvent; onClose: (
         {isText ? <pre>{text}</pre> : <JsonTree value={data} />}
       </div>
     </section>
+  )
+}
+
+function Facts({ event: { id, time, attributes, isText, text } }: { event: ListedEvent }) {
+  return (
+    <dl class="facts">
+      <dt>Id</dt>
+      <dd>
+        <code>{id ?? 'none: it is ephemeral'}</code>
+      </dd>
+      <dt>Time</dt>
+      <dd>
+        <time dateTime={time}>
+          {formatDateTime(time)} <span class="muted">({formatAge(ageOf(time))} ago)</span>
+        </time>
+      </dd>
+      <dt>Payload</dt>
+      <dd>
+        {isText ? 'text' : 'JSON'}, {formatBytes(new Blob([text]).size)}
+      </dd>
+      {attributes &&
+        Object.entries(attributes).map(([name, value]) => (
+          <>
+            <dt class="attribute">{name}</dt>
+            <dd>
+              <code>{value}</code>
+            </dd>
+          </>
+        ))}
+    </dl>
   )
 }

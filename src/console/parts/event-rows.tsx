@@ -28,34 +28,20 @@ export function EventRows({ feed, events, opened, isFiltered }: EventRowsProps) 
   const { start, end, before, after } = useVisibleRows(list, all.length, ROW)
   usePauseOnScroll(feed, list)
 
-  const isNearEnd = end >= all.length - AHEAD
-  const mayLoad = feed.hasOlder.value && !feed.isLoading.value && feed.error.value === undefined
-  const isTired = isFiltered && feed.events.value.length >= SEARCHED
-  useEffect(() => {
-    if (isNearEnd && mayLoad && !isTired) void feed.loadOlder()
-  }, [isNearEnd, mayLoad, isTired, all.length])
-
+  const isTired = useOlderPages(feed, isFiltered, end >= all.length - AHEAD, all.length)
   const open = (index: number) => {
     const event = all[Math.max(0, Math.min(index, all.length - 1))]
     if (!event) return
     opened.value = event
     reveal(list.current, all.indexOf(event))
   }
-  const onKeyDown = (event: KeyboardEvent) => {
-    const current = all.findIndex(({ key }) => key === opened.value?.key)
-    const target = targetOf(event.key, current, all.length)
-    if (event.key === 'Escape' && opened.value) opened.value = undefined
-    else if (target !== undefined) open(target)
-    else return
-    event.preventDefault()
+  const rowOf = (event: ListedEvent, index: number) => {
+    const isOpen = event.key === opened.value?.key
+    return <Row key={event.key} {...{ event, isOpen }} place={index + 1} size={all.length} onOpen={() => open(index)} />
   }
   return (
     <>
-      {!feed.isAtHead.value && (
-        <button type="button" class="quiet more" onClick={() => void feed.loadNewer()}>
-          Load newer events
-        </button>
-      )}
+      {!feed.isAtHead.value && <More words="Load newer events" onLoad={() => feed.loadNewer()} />}
       <div
         ref={list}
         class="event-rows"
@@ -63,34 +49,48 @@ export function EventRows({ feed, events, opened, isFiltered }: EventRowsProps) 
         aria-label="Events"
         tabIndex={0}
         aria-activedescendant={opened.value && `event-${opened.value.key}`}
-        onKeyDown={onKeyDown}
+        onKeyDown={(event) => pressed(event, all, opened, open)}
       >
         <div role="presentation" style={{ height: `${before}px` }} />
-        {all.slice(start, end).map((event, index) => (
-          <Row
-            key={event.key}
-            event={event}
-            place={start + index + 1}
-            size={all.length}
-            isOpen={event.key === opened.value?.key}
-            onOpen={() => open(start + index)}
-          />
-        ))}
+        {all.slice(start, end).map((event, index) => rowOf(event, start + index))}
         <div role="presentation" style={{ height: `${after}px` }} />
       </div>
-      {all.length === 0 && !feed.isLoading.value && feed.error.value === undefined && (
-        <p class="empty">
-          {isFiltered
-            ? 'No loaded event has this text.'
-            : 'No events yet. Publish one with the form, or run the command under “Try it: publish”.'}
-        </p>
-      )}
-      {isTired && feed.hasOlder.value && (
-        <button type="button" class="quiet more" onClick={() => void feed.loadOlder()}>
-          Search older events
-        </button>
-      )}
+      {all.length === 0 && <Empty feed={feed} isFiltered={isFiltered} />}
+      {isTired && feed.hasOlder.value && <More words="Search older events" onLoad={() => feed.loadOlder()} />}
     </>
+  )
+}
+
+/**
+ * Loads older events when the end of the list comes near.
+ * @returns whether a filter has looked through so many that it waits for the user
+ */
+function useOlderPages(feed: EventFeed, isFiltered: boolean, isNearEnd: boolean, count: number): boolean {
+  const mayLoad = feed.hasOlder.value && !feed.isLoading.value && feed.error.value === undefined
+  const isTired = isFiltered && feed.events.value.length >= SEARCHED
+  useEffect(() => {
+    if (isNearEnd && mayLoad && !isTired) void feed.loadOlder()
+  }, [isNearEnd, mayLoad, isTired, count])
+  return isTired
+}
+
+function More({ words, onLoad }: { words: string; onLoad: () => Promise<unknown> }) {
+  return (
+    <button type="button" class="quiet more" onClick={() => void onLoad()}>
+      {words}
+    </button>
+  )
+}
+
+/** Says why the list is empty, once that is known. */
+function Empty({ feed, isFiltered }: { feed: EventFeed; isFiltered: boolean }) {
+  if (feed.isLoading.value || feed.error.value !== undefined) return null
+  return (
+    <p class="empty">
+      {isFiltered
+        ? 'No loaded event has this text.'
+        : 'No events yet. Publish one with the form, or run the command under “Try it: publish”.'}
+    </p>
   )
 }
 
@@ -152,6 +152,20 @@ function usePauseOnScroll(feed: EventFeed, list: { current: HTMLElement | null }
     if (current && added > 0 && !feed.isAtHead.peek() && current.scrollTop < ROW)
       requestAnimationFrame(() => (current.scrollTop = added * ROW)) // when the rows have been drawn
   })
+}
+
+function pressed(
+  event: KeyboardEvent,
+  all: readonly ListedEvent[],
+  opened: Signal<ListedEvent | undefined>,
+  open: (index: number) => void,
+): void {
+  const current = all.findIndex(({ key }) => key === opened.value?.key)
+  const target = targetOf(event.key, current, all.length)
+  if (event.key === 'Escape' && opened.value) opened.value = undefined
+  else if (target !== undefined) open(target)
+  else return
+  event.preventDefault()
 }
 
 /** Returns the row that a key goes to; `undefined`: it is no key of the list. */

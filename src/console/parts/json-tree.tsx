@@ -24,14 +24,7 @@ export function JsonTree({ value, name, depth = 0 }: JsonTreeProps) {
     )
   const members: [string, unknown][] = Object.entries(value)
   const [begin, end] = Array.isArray(value) ? ['[', ']'] : ['{', '}']
-  if (members.length === 0)
-    return (
-      <div class="json">
-        <Name name={name} />
-        {begin}
-        {end}
-      </div>
-    )
+  if (members.length === 0) return <Empty name={name} brackets={`${begin}${end}`} />
   const shown = isAll.value ? members : members.slice(0, SHOWN)
   return (
     <details class="json" open={depth < OPEN}>
@@ -53,6 +46,16 @@ export function JsonTree({ value, name, depth = 0 }: JsonTreeProps) {
       )}
       <div class="end">{end}</div>
     </details>
+  )
+}
+
+/** An array or an object without members. */
+function Empty({ name, brackets }: { name: string | undefined; brackets: string }) {
+  return (
+    <div class="json">
+      <Name name={name} />
+      {brackets}
+    </div>
   )
 }
 

@@ -1,61 +1,73 @@
 /** A form that publishes one event to a topic and shows the result. */
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
 import type { Receipt } from '../../hub/publisher.js'
 import { topicPath } from '../hub/address.js'
 import { call, messageOf } from '../hub/api.js'
 import { Notice } from './notice.js'
 
+interface Fields {
+  type: Signal<string>
+  kind: Signal<'data' | 'text'>
+  payload: Signal<string>
+  isEphemeral: Signal<boolean>
+}
+
 export function PublishForm({ topic }: { topic: string }) {
-  const type = useSignal('')
-  const kind = useSignal<'data' | 'text'>('data')
-  const payload = useSignal('{"total": 12}')
-  const isEphemeral = useSignal(false)
+  const fields: Fields = {
+    type: useSignal(''),
+    kind: useSignal('data'),
+    payload: useSignal('{"total": 12}'),
+    isEphemeral: useSignal(false),
+  }
   const isBusy = useSignal(false)
   const outcome = useSignal<{ tone: 'success' | 'error'; message: string } | undefined>(undefined)
-
-  const publish = async () => {
-    const content = kind.value === 'text' ? { text: payload.value } : { data: parse(payload.value) }
-    const body = {
-      ...content,
-      ...(type.value === '' ? {} : { type: type.value }),
-      ...(isEphemeral.value ? { ephemeral: true } : {}),
-    }
-    const { id, subscribers } = await call<Receipt>(topicPath(topic, '/events'), { method: 'POST', body })
-    return `${id === null ? 'Sent' : `Published as ${id}, sent`} to ${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}.`
-  }
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
     if (isBusy.value) return
     isBusy.value = true
-    publish()
+    publish(topic, fields)
       .then(
         (message) => (outcome.value = { tone: 'success', message }),
         (err: unknown) => (outcome.value = { tone: 'error', message: messageOf(err) }),
       )
       .finally(() => (isBusy.value = false))
   }
-  /** Ignores the second click of a double click, even if the hub has already answered the first. */
-  const once = (event: MouseEvent) => {
-    if (event.detail > 1) event.preventDefault()
-  }
 
   return (
     <form class="card" onSubmit={submit} aria-labelledby="publish">
       <h2 id="publish">Publish</h2>
-      <label>
-        Type <span class="muted">(optional)</span>
-        <input
-          name="type"
-          value={type}
-          onInput={({ currentTarget }) => (type.value = currentTarget.value)}
-          maxLength={128}
-          spellcheck={false}
-          autocapitalize="none"
-          autocomplete="off"
-          placeholder="created"
-        />
-      </label>
+      <TypeField type={fields.type} />
+      <PayloadFields {...fields} />
+      <button type="submit" onClick={once}>
+        Publish
+      </button>
+      {outcome.value && <Notice tone={outcome.value.tone}>{outcome.value.message}</Notice>}
+    </form>
+  )
+}
+
+function TypeField({ type }: Pick<Fields, 'type'>) {
+  return (
+    <label>
+      Type <span class="muted">(optional)</span>
+      <input
+        name="type"
+        value={type}
+        onInput={({ currentTarget }) => (type.value = currentTarget.value)}
+        maxLength={128}
+        spellcheck={false}
+        autocapitalize="none"
+        autocomplete="off"
+        placeholder="created"
+      />
+    </label>
+  )
+}
+
+function PayloadFields({ kind, payload, isEphemeral }: Omit<Fields, 'type'>) {
+  return (
+    <>
       <fieldset>
         <legend>Payload</legend>
         <label>
@@ -81,12 +93,25 @@ export function PublishForm({ topic }: { topic: string }) {
         />{' '}
         Ephemeral <span class="muted">(not stored)</span>
       </label>
-      <button type="submit" onClick={once}>
-        Publish
-      </button>
-      {outcome.value && <Notice tone={outcome.value.tone}>{outcome.value.message}</Notice>}
-    </form>
+    </>
   )
+}
+
+/** Ignores the second click of a double click, even if the hub has already answered the first. */
+function once(event: MouseEvent): void {
+  if (event.detail > 1) event.preventDefault()
+}
+
+/** Publishes the event of a form. Returns a message about the result. */
+async function publish(topic: string, { type, kind, payload, isEphemeral }: Fields): Promise<string> {
+  const content = kind.value === 'text' ? { text: payload.value } : { data: parse(payload.value) }
+  const body = {
+    ...content,
+    ...(type.value === '' ? {} : { type: type.value }),
+    ...(isEphemeral.value ? { ephemeral: true } : {}),
+  }
+  const { id, subscribers } = await call<Receipt>(topicPath(topic, '/events'), { method: 'POST', body })
+  return `${id === null ? 'Sent' : `Published as ${id}, sent`} to ${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}.`
 }
 
 /** @throws Error with the browser's message about invalid JSON */

@@ -61,17 +61,25 @@ export function Revocations() {
         />
       )}
       {lifting.value && (
-        <Confirm
-          title="Lift this revocation?"
-          action="Lift"
-          onConfirm={lift}
-          onClose={() => (lifting.value = undefined)}
-        >
-          <p>
-            The hub accepts the tokens of <code>{lifting.value.subject ?? lifting.value.jti}</code> again.
-          </p>
-        </Confirm>
+        <LiftDialog revocation={lifting.value} onConfirm={lift} onClose={() => (lifting.value = undefined)} />
       )}
     </>
+  )
+}
+
+interface LiftDialogProps {
+  revocation: Revocation
+  onConfirm: () => Promise<void>
+  onClose: () => void
+}
+
+/** Asks before a revocation is lifted. */
+function LiftDialog({ revocation: { subject, jti }, onConfirm, onClose }: LiftDialogProps) {
+  return (
+    <Confirm title="Lift this revocation?" action="Lift" onConfirm={onConfirm} onClose={onClose}>
+      <p>
+        The hub accepts the tokens of <code>{subject ?? jti}</code> again.
+      </p>
+    </Confirm>
   )
 }

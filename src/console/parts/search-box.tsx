@@ -2,7 +2,8 @@
  * The search in the header, for topics, subjects and connections. `/` goes to it, arrow keys choose a result, Enter
  * opens it, and Esc leaves. It follows the pattern "combobox" of the ARIA Authoring Practices Guide.
  */
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
+import type { RefObject } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type { Static } from 'typebox'
 import type { Connection, ConnectionsPage } from '../../schemas/connection.js'
@@ -23,9 +24,61 @@ interface Result {
   target: Route
 }
 
+/** The attributes of the field that never change. */
+const FIELD = {
+  type: 'text',
+  role: 'combobox',
+  'aria-controls': 'results',
+  maxLength: 200,
+  spellcheck: false,
+  autocapitalize: 'none',
+  autocomplete: 'off',
+} as const
+
 export function SearchBox() {
-  const input = useRef<HTMLInputElement>(null)
+  const input = useSlashField()
   const text = useSignal('')
+  /** Whether the user is in the field. */
+  const isOpen = useSignal(false)
+  const go = ({ target }: Result) => {
+    location.hash = linkTo(target)
+    text.value = ''
+    isOpen.value = false
+    input.current?.blur()
+  }
+  const { results, chosen, openChosen } = useResults(text, go)
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Enter') openChosen()
+    else if (event.key === 'Escape') {
+      if (text.value === '') input.current?.blur()
+      text.value = ''
+    } else if (!moveChosen(event, results.value?.length ?? 0, chosen)) return
+    event.preventDefault()
+  }
+  const isShown = isOpen.value && results.value !== undefined
+  return (
+    <div class="search" role="search">
+      <input
+        ref={input}
+        {...FIELD}
+        aria-label={isAdmin.value ? 'Search topics, subjects and connections' : 'Search topics'}
+        aria-expanded={isShown}
+        aria-activedescendant={isShown && results.value?.[chosen.value] ? `result-${chosen.value}` : undefined}
+        placeholder={isAdmin.value ? 'Search topics, subjects, connections' : 'Search topics'}
+        value={text}
+        onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+        onFocus={() => (isOpen.value = true)}
+        onBlur={() => (isOpen.value = false)}
+        onKeyDown={onKeyDown}
+      />
+      <kbd aria-hidden="true">/</kbd>
+      {isShown && <ResultList results={results.value ?? []} chosen={chosen.value} onChoose={go} />}
+    </div>
+  )
+}
+
+/** Returns the results of a search, and the index of the chosen one. */
+function useResults(text: Signal<string>, go: (result: Result) => void): Results {
   /** `undefined`: nothing was searched, or no answer has come yet. */
   const results = useSignal<Result[] | undefined>(undefined)
   /** The text that the results are for. */
@@ -33,9 +86,11 @@ export function SearchBox() {
   const chosen = useSignal(0)
   /** Whether Enter was pressed before the results of the text came. */
   const isAwaited = useRef(false)
-  const isOpen = useSignal(false)
-
-  useEffect(() => focusOnSlash(input), [])
+  const openChosen = () => {
+    const result = results.value?.[chosen.value]
+    isAwaited.current = answered.value !== text.value.trim()
+    if (result && !isAwaited.current) go(result)
+  }
   useEffect(() => {
     const wanted = text.value.trim()
     isAwaited.current = false
@@ -49,16 +104,9 @@ export function SearchBox() {
     const timer = window.setTimeout(() => {
       void find(wanted, left.signal).then((found) => {
         if (left.signal.aborted) return
-        // an arrow key may have chosen a result before these results came
-        const kept = chosen.value > 0 ? results.value?.[chosen.value] : undefined
+        chosen.value = indexAmong(found, results.value?.[chosen.value], chosen.value)
         results.value = found
         answered.value = wanted
-        chosen.value = kept
-          ? Math.max(
-              0,
-              found.findIndex((one) => one.kind === kept.kind && one.name === kept.name),
-            )
-          : 0
         if (isAwaited.current) openChosen()
       })
     }, TYPING)
@@ -67,82 +115,73 @@ export function SearchBox() {
       left.abort()
     }
   }, [text.value])
+  return { results, chosen, openChosen }
+}
 
-  const go = ({ target }: Result) => {
-    location.hash = linkTo(target)
-    text.value = ''
-    isOpen.value = false
-    input.current?.blur()
-  }
+/**
+ * Returns the index of the chosen result among new results. An arrow key may have chosen one before these came; the
+ * first result was chosen by nobody.
+ */
+function indexAmong(found: readonly Result[], kept: Result | undefined, chosen: number): number {
+  if (!kept || chosen === 0) return 0
+  const index = found.findIndex(({ kind, name }) => kind === kept.kind && name === kept.name)
+  return Math.max(0, index)
+}
+
+interface Results {
+  results: Signal<Result[] | undefined>
+  chosen: Signal<number>
   /** Opens the chosen result of the text, or waits for the results. */
-  const openChosen = () => {
-    const result = results.value?.[chosen.value]
-    isAwaited.current = answered.value !== text.value.trim()
-    if (result && !isAwaited.current) go(result)
-  }
-  const onKeyDown = (event: KeyboardEvent) => {
-    const { length } = results.value ?? []
-    if (event.key === 'ArrowDown' && length > 0) chosen.value = (chosen.value + 1) % length
-    else if (event.key === 'ArrowUp' && length > 0) chosen.value = (chosen.value + length - 1) % length
-    else if (event.key === 'Enter') openChosen()
-    else if (event.key === 'Escape') {
-      if (text.value === '') input.current?.blur()
-      text.value = ''
-    } else return
-    event.preventDefault()
-  }
-  const isShown = isOpen.value && results.value !== undefined
+  openChosen: () => void
+}
+
+/** Chooses another result with an arrow key. Returns whether the key was one. */
+function moveChosen({ key }: KeyboardEvent, length: number, chosen: Signal<number>): boolean {
+  if (length === 0) return false
+  if (key === 'ArrowDown') chosen.value = (chosen.value + 1) % length
+  else if (key === 'ArrowUp') chosen.value = (chosen.value + length - 1) % length
+  else return false
+  return true
+}
+
+interface ResultListProps {
+  results: readonly Result[]
+  chosen: number
+  onChoose: (result: Result) => void
+}
+
+function ResultList({ results, chosen, onChoose }: ResultListProps) {
   return (
-    <div class="search" role="search">
-      <input
-        ref={input}
-        type="text"
-        role="combobox"
-        aria-label={isAdmin.value ? 'Search topics, subjects and connections' : 'Search topics'}
-        aria-expanded={isShown}
-        aria-controls="results"
-        aria-activedescendant={isShown && results.value?.[chosen.value] ? `result-${chosen.value}` : undefined}
-        placeholder={isAdmin.value ? 'Search topics, subjects, connections' : 'Search topics'}
-        value={text}
-        onInput={({ currentTarget }) => {
-          text.value = currentTarget.value
-          isOpen.value = true
-        }}
-        onFocus={() => (isOpen.value = true)}
-        onBlur={() => (isOpen.value = false)}
-        onKeyDown={onKeyDown}
-        maxLength={200}
-        spellcheck={false}
-        autocapitalize="none"
-        autocomplete="off"
-      />
-      <kbd aria-hidden="true">/</kbd>
-      {isShown && (
-        <div class="results" id="results" role="listbox" aria-label="Results">
-          {results.value?.map((result, index) => (
-            <div
-              key={`${result.kind} ${result.name}`}
-              id={`result-${index}`}
-              role="option"
-              aria-selected={index === chosen.value}
-              // before the field loses the focus, which closes the list
-              onMouseDown={(event) => {
-                event.preventDefault()
-                go(result)
-              }}
-            >
-              <span class="kind">{result.kind}</span> <code>{result.name}</code>
-            </div>
-          ))}
-          {results.value?.length === 0 && (
-            <div role="option" aria-disabled="true" aria-selected={false} class="muted">
-              Nothing found.
-            </div>
-          )}
+    <div class="results" id="results" role="listbox" aria-label="Results">
+      {results.map((result, index) => (
+        <div
+          key={`${result.kind} ${result.name}`}
+          id={`result-${index}`}
+          role="option"
+          aria-selected={index === chosen}
+          // before the field loses the focus, which closes the list
+          onMouseDown={(event) => {
+            event.preventDefault()
+            onChoose(result)
+          }}
+        >
+          <span class="kind">{result.kind}</span> <code>{result.name}</code>
+        </div>
+      ))}
+      {results.length === 0 && (
+        <div role="option" aria-disabled="true" aria-selected={false} class="muted">
+          Nothing found.
         </div>
       )}
     </div>
   )
+}
+
+/** Returns a field that `/` focuses. */
+function useSlashField(): RefObject<HTMLInputElement | null> {
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => focusOnSlash(field), [])
+  return field
 }
 
 /** Makes `/` focus a field, unless the user is typing elsewhere. */

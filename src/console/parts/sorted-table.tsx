@@ -23,18 +23,10 @@ export interface SortedTableProps<Row> {
 }
 
 export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cardsUpTo = 800 }: SortedTableProps<Row>) {
-  const order = useSignal({ name: columns[0]!.name, isDescending: false })
-  const { name, isDescending } = order.value
-  const sorting = columns.find((column) => column.name === name) ?? columns[0]!
+  const { sorting, isDescending, sortBy } = useOrder(columns, columns[0]!.name)
   const { value } = sorting
   const hasCards = useIsNarrow(cardsUpTo)
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
-  /** Sorts by a column. Numbers start with the largest. */
-  const sortBy = (column: Column<Row>) =>
-    (order.value = {
-      name: column.name,
-      isDescending: column === sorting ? !isDescending : column.isNumber === true,
-    })
   return (
     <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
       <table class={hasCards ? 'cards' : ''}>
@@ -42,17 +34,12 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cards
         <thead>
           <tr>
             {columns.map((column) => (
-              <th
+              <SortHead
                 key={column.name}
-                scope="col"
-                class={column.isNumber ? 'number' : ''}
-                aria-sort={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
-              >
-                <button type="button" onClick={() => sortBy(column)}>
-                  {column.name}
-                  <span aria-hidden="true">{column === sorting ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
-                </button>
-              </th>
+                column={column}
+                order={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
+                onSort={() => sortBy(column)}
+              />
             ))}
           </tr>
         </thead>
@@ -69,6 +56,51 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cards
         </tbody>
       </table>
     </div>
+  )
+}
+
+/** The order of a table. */
+export interface Order<AnyColumn> {
+  sorting: AnyColumn
+  isDescending: boolean
+  sortBy: (column: AnyColumn) => void
+}
+
+/** Returns the order of a table, which the user changes. Numbers begin with the largest. */
+export function useOrder<AnyColumn extends Pick<Column<never>, 'name' | 'isNumber'>>(
+  columns: readonly AnyColumn[],
+  sortedBy: string,
+): Order<AnyColumn> {
+  const first = columns.find(({ name }) => name === sortedBy) ?? columns[0]!
+  const order = useSignal({ name: first.name, isDescending: first.isNumber === true })
+  const { name, isDescending } = order.value
+  const sorting = columns.find((column) => column.name === name) ?? first
+  const sortBy = (column: AnyColumn) =>
+    (order.value = {
+      name: column.name,
+      isDescending: column === sorting ? !isDescending : column.isNumber === true,
+    })
+  return { sorting, isDescending, sortBy }
+}
+
+export interface SortHeadProps<Row> {
+  column: Column<Row>
+  /** `undefined`: the table is sorted by another column. */
+  order: 'ascending' | 'descending' | undefined
+  class?: string
+  onSort: () => void
+}
+
+/** The head of a column, which sorts by it. */
+export function SortHead<Row>({ column, order, onSort, ...given }: SortHeadProps<Row>) {
+  const { class: classes = column.isNumber ? 'number' : '' } = given
+  return (
+    <th scope="col" class={classes} aria-sort={order}>
+      <button type="button" onClick={onSort}>
+        {column.name}
+        <span aria-hidden="true">{order === undefined ? '' : order === 'descending' ? ' ↓' : ' ↑'}</span>
+      </button>
+    </th>
   )
 }
 
