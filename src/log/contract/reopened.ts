@@ -189,11 +189,11 @@ async function startClocks(trial: Trial, retention: Retention) {
   return {
     clock,
     log: () => log,
-    pass(time: number) {
+    pass: (time: number) => {
       clock.now += time
       clock.elapsed += time
     },
-    async again() {
+    again: async () => {
       clock.elapsed = 77 // the monotonic clock starts again
       log = await trial.reopen(log, retention, now, elapsed)
     },

@@ -76,7 +76,8 @@ async function locate(
   const after = offset === undefined ? 0 : offset === 'now' ? undefined : parseOffset(offset)
   let state = await requireState(context, topic)
   if (after !== undefined && after > state.tail) {
-    await context.hub.streams.caughtUp(context.hub.cursor(after)) // another process may have stored the message just now
+    const { hub } = context
+    await hub.streams.caughtUp(hub.cursor(after)) // another process may have stored the message just now
     state = await requireState(context, topic)
     if (after > state.tail)
       throw new FiniteTopicError('invalid-offset', `The offset ${quote(offset)} is behind the tail of the stream.`)
