@@ -77,6 +77,7 @@ export class AnswerReader {
     this.#socket.removeAllListeners('close').destroy()
     this.#socket = undefined
     this.#decode()
+    if (this.hasEnded) return this.#plan.onEnd() // the hub would answer 204, and keep the connection
     setTimeout(() => {
       this.#returnedAt = now()
       this.open()

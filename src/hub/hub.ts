@@ -117,17 +117,13 @@ export class Hub {
     this.#fanout = new Fanout(this.#encoder, cluster.node, this.#figures)
     this.#readers = this.#createReaders()
     this.neighbours = this.#createNeighbours(options)
-    this.#intake = new Intake({
-      figures: this.#figures,
-      fanout: this.#fanout,
-      systemTopics: this.neighbours.systemTopics,
-    })
+    const { systemTopics, presence } = this.neighbours
+    this.#intake = new Intake({ figures: this.#figures, fanout: this.#fanout, systemTopics })
     this.#ownCursors = this.#createCursors(options)
     this.cursors = new SharedCursors(this.messenger, this.#ownCursors)
     this.finite = this.#createFiniteTopics(options)
     this.#fanout.endOf = (topic) => this.finite.knownEndOf(topic)
     this.#fanout.paceOf = (topic) => this.finite.coalesceOf(topic)
-    const { systemTopics, presence } = this.neighbours
     const parts = {
       log,
       finite: this.finite,

@@ -77,7 +77,8 @@ export function encodeAttributes(attributes: unknown, kind: PayloadKind): string
 
 /**
  * Returns the attributes of an event that subscribers see; `undefined`: none. The hub keeps notes of its own about the
- * events of finite topics as attributes. Their names begin with `#`, which those of publishers cannot, and they come last.
+ * events of finite topics as attributes. Their names begin with `#`, which those of publishers cannot, and they come
+ * last.
  * @param attributes as JSON
  */
 export function visibleAttributes(attributes: string | undefined): string | undefined {

@@ -54,16 +54,16 @@ async function startPrometheus(t: Test, hub: Hub, folder: string): Promise<strin
 
 /** Publishes, refuses and reads until the test is over. */
 function load(t: Test, hub: Hub): void {
-  let isOver = false
+  const over = new AbortController()
   const publishing = (async () => {
-    for (let n = 0; !isOver; n++) {
+    for (let n = 0; !over.signal.aborted; n++) {
       await publish(hub, `topic.${n % 5}`, { data: 'x'.repeat(1_000) }, bearer)
       if (n % 50 === 0) await request(`${hub.url}/topics`) // refused: it has no token
       await delay(2)
     }
   })()
   t.teardown(async () => {
-    isOver = true
+    over.abort()
     await publishing
   })
 }

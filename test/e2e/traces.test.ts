@@ -128,7 +128,13 @@ await t.test('batches, uploads and streams have one span each, and refusals a co
 
 await t.test('requests that are refused before their work begins have a span too', async (t) => {
   const { hub, spans, named } = await startTraced(t)
-  const refused = async (path: string, init: RequestInit, name: string, code: string, attributes: object = {}) => {
+  const refused = async (
+    path: string,
+    init: { method?: string; headers?: Record<string, string>; body?: string },
+    name: string,
+    code: string,
+    attributes: object = {},
+  ) => {
     const before = spans().length
     await fetch(`${hub.url}${path}`, { ...init, headers: { ...headers, ...init.headers } })
     const span = (await named(name, 1)).at(-1)
