@@ -20,6 +20,7 @@ import { inviteLater } from '../server/expect-continue.js'
 import { limitHttp1, tlsOptions } from '../server/tls-server.js'
 import { nativeSockets } from '../server/native.js'
 import { NO_STORE } from '../server/no-store.js'
+import { RequestLogger } from '../server/request-logger.js'
 import { checkTrustProxy, type Settings, type TrustProxy } from '../settings.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import { sendProblem, toProblem } from './errors.js'
@@ -52,6 +53,7 @@ export function createServer({
   const refused = noRefusals()
   const options: FastifyServerOptions = {
     ...(logger ? { loggerInstance: logger } : { logger }),
+    childLoggerFactory: (parent, bindings, options) => new RequestLogger(parent, bindings, options),
     // two log lines per request cost more than a publish; the hub logs refusals itself
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
