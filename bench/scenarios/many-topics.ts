@@ -39,7 +39,7 @@ export const manyTopics: Scenario = {
       ...(limited
         ? [{ scenario: '', figure: figureOf(limited), target: '(with the limit)', reached: undefined, ...limited }]
         : []),
-      { scenario: '', figure: '(bare Fastify, no token, nothing kept)', target: '', reached: undefined, ...bare },
+      { scenario: '', figure: '(bare Fastify + 1 write, no token or log)', target: '', reached: undefined, ...bare },
     ]
   },
 }
