@@ -128,8 +128,8 @@ export class Streams {
   /** Whether a stream would begin behind the end of its topic. */
   async #hasEnded(topic: string, { sequence }: Start): Promise<boolean> {
     const { finite } = this.#source
-    // the subscriber of a topic that was removed after its end has read exactly up to the end
-    if (!finite.has(topic)) return finite.removedEndOf(topic) === sequence
+    // the subscriber of a topic that is removed after its end has read exactly up to the end
+    if (finite.removedEndOf(topic) === sequence) return true
     const end = await finite.endOf(topic)
     return end !== undefined && sequence >= end
   }

@@ -62,7 +62,7 @@ class StreamSink implements Sink, Watched, Reachable {
   #rest: Part[] | undefined
   /** The minimum of unsent bytes since the sink became full. A new minimum is progress of the peer. */
   #waiting = 0
-  /** The time of the last progress, or of the end of the sink, on the clock of `performance.now()`. */
+  /** The time of the last progress, or of the end of the sink, on the clock of the watch. */
   #since = 0
   readonly #body: StreamBody
   /** The socket of the body, unless HTTP/2 streams share it. */
@@ -195,7 +195,7 @@ class StreamSink implements Sink, Watched, Reachable {
 
   /** Starts the time limit of the sink. */
   #limitTime(): void {
-    this.#since = performance.now()
+    this.#since = this.#watch.now
     if (this.#isWatched) return
     this.#isWatched = true
     this.#watch.add(this)

@@ -1,5 +1,6 @@
 /** Finite topics at the routes of ordinary topics. */
 import t from 'tap'
+import { poll } from '../helper/deadline.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp } from './open-app.js'
 import { hubOf } from '../../src/plugins/hub.js'
@@ -42,6 +43,26 @@ await t.test('a reconnect behind the end of a topic that was removed is answered
     headers: { ...EVENT_STREAM, 'last-event-id': end },
   })
   t.equal(again.statusCode, 200, 'the topic was created again')
+})
+
+await t.test('a reconnect behind the end of a topic that is being removed is answered with 204', async (t) => {
+  const { app, send } = await openApp(t)
+  const { finite, records } = hubOf(app)
+  const swap = records.swap.bind(records)
+  let isRemoving = false
+  records.swap = async (key, before, after) => {
+    if (!(after as { deleted?: true } | undefined)?.deleted) return swap(key, before, after)
+    isRemoving = true
+    return new Promise(() => undefined) // it lasts until the test is over
+  }
+  await finite.create('a', { contentType: 'text/plain', ttl: 50 }, { messages: [{ kind: 'text', payload: 'x' }] })
+  await poll(
+    async () => isRemoving || undefined,
+    () => 'the topic did not expire',
+  )
+  t.ok(finite.has('a'))
+  const headers = { ...EVENT_STREAM, 'last-event-id': hubOf(app).cursor(2) }
+  t.equal((await send({ url: '/topics/a/events', headers })).statusCode, 204)
 })
 
 await t.test('history includes the end', async (t) => {

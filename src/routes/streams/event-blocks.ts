@@ -23,12 +23,19 @@ export function wholeCharacters(page: MessagePage): MessagePage {
   if (messages.at(-1)?.kind !== 'bytes' || !isText(topic.contentType)) return page
   if (topic.status !== 'open' && isUpToDate) return page // nothing completes the character
   for (let count = messages.length; count > 0; count--) {
-    const part = messages.slice(0, count)
-    const bytes = joinMessages(part.slice(-4), topic.contentType) // a character has four bytes at most
-    if (completeLength(bytes) < bytes.length) continue
-    return count === messages.length ? page : { topic, messages: part, next: part.at(-1)!.sequence, isUpToDate: false }
+    if (endsInCharacter(page, count)) continue
+    if (count === messages.length) return page
+    return { topic, messages: messages.slice(0, count), next: messages[count - 1]!.sequence, isUpToDate: false }
   }
   return isUpToDate ? { topic, messages: [], next: messages[0]!.sequence - 1, isUpToDate: false } : page
+}
+
+/** Whether the first messages of a page end within a character, which the next message may complete. */
+function endsInCharacter({ topic: { contentType }, messages }: MessagePage, count: number): boolean {
+  const bytes = joinMessages(messages.slice(Math.max(0, count - 4), count), contentType) // it has four bytes at most
+  if (completeLength(bytes) === bytes.length) return false
+  const next = messages[count]
+  return next === undefined || (joinMessages([next], contentType)[0]! & 0xc0) === 0x80 // else it is no UTF-8
 }
 
 function dataBlock({ topic: { contentType }, messages }: MessagePage): string {

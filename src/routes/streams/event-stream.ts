@@ -35,7 +35,7 @@ export async function answerWithEvents(
   request: FastifyRequest,
   reply: FastifyReply,
   { state, after, cursor }: { state: FiniteTopic; after: number; cursor: string | undefined },
-): Promise<FastifyReply> {
+): Promise<void> {
   const read = await openRead(context, request, state.topic, after)
   const encoding = isText(state.contentType) ? {} : { 'stream-sse-data-encoding': 'base64' }
   const sink = reply[kOpenStream]({
@@ -46,7 +46,6 @@ export async function answerWithEvents(
   })
   if (sink) new MessageStream(context, { read, sink, state, cursor, log: request.log }).begin()
   else read.close()
-  return reply
 }
 
 interface StreamParts {

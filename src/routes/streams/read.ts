@@ -46,12 +46,19 @@ export async function answerRead(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const opened = await inSpan(context.traces, request, () => open(context, topic, request, reply))
-  return 'poll' in opened ? opened.poll() : reply
+  const { poll } = await inSpan(context.traces, request, () => open(context, topic, request, reply))
+  return poll ? poll() : reply
 }
 
-/** A read that is answered, or a long poll that is open. */
-type Opened = FastifyReply | { poll: () => Promise<FastifyReply> }
+/**
+ * A read that is answered, or a long poll that is open. It is no `FastifyReply`: a promise of one has the value
+ * `undefined`, since a reply is a thenable.
+ */
+interface Opened {
+  poll?: () => Promise<FastifyReply>
+}
+
+const ANSWERED: Opened = {}
 
 async function open(
   context: StreamsContext,
@@ -68,14 +75,20 @@ async function open(
   const { state, after } = await locate(context, topic, lastId ?? offset)
   requireGrant(request, 'subscribe', topic)
   // an EventSource that has read everything would connect again and again; 204 stops it
-  if (lastId !== undefined && state.status !== 'open' && after === state.tail)
-    return reply.code(204).headers(stateHeaders(state)).send()
-  if (live === 'sse') return answerWithEvents(context, request, reply, { state, after, cursor })
+  if (lastId !== undefined && state.status !== 'open' && after === state.tail) {
+    reply.code(204).headers(stateHeaders(state)).send()
+    return ANSWERED
+  }
+  if (live === 'sse') {
+    await answerWithEvents(context, request, reply, { state, after, cursor })
+    return ANSWERED
+  }
   if (live === 'long-poll') return openPoll(context, request, reply, { topic, after, cursor })
   const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
   requireGrant(request, 'subscribe', topic)
-  if (offset !== 'now') return sendCached(context, request, reply, page, after)
-  return sendPage(context, reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
+  if (offset !== 'now') sendCached(context, request, reply, page, after)
+  else sendPage(context, reply, { topic: page.topic, messages: [], next: page.topic.tail, isUpToDate: true })
+  return ANSWERED
 }
 
 /**
@@ -107,7 +120,10 @@ async function openPoll(
   { topic, after, cursor }: { topic: string; after: number; cursor: string | undefined },
 ): Promise<Opened> {
   const page = await readPage(context.finite, topic, after, CHUNK_BYTES)
-  if (!isEmpty(page)) return answerPoll(context, request, reply, page, cursor)
+  if (!isEmpty(page)) {
+    answerPoll(context, request, reply, page, cursor)
+    return ANSWERED
+  }
   const read = await openRead(context, request, topic, page.next)
   return {
     poll: async () => answerPoll(context, request, reply, await waitForPage(context, reply, read, page), cursor),

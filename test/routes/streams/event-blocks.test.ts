@@ -102,4 +102,10 @@ await t.test('bytes that are not UTF-8 do not hold a text up', async (t) => {
   t.equal(wholeCharacters(pageOf('text/plain', broken, { status: 'done' })).messages.length, 1, 'nothing follows')
   const more = [...broken, bytesMessage(Buffer.from([0xff]), 'text/plain')]
   t.equal(wholeCharacters(pageOf('text/plain', more)).messages.length, 2, 'no byte completes it')
+  const firsts = Array.from({ length: 5 }, () => bytesMessage(Buffer.from([0xc3]), 'text/plain'))
+  t.match(
+    wholeCharacters(pageOf('text/plain', firsts)),
+    { messages: { length: 4 }, next: 13 },
+    'only the last may go on',
+  )
 })

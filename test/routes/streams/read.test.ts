@@ -1,9 +1,12 @@
-/** Long polls of finite topics, on sockets. */
+/** Reads of finite topics. Long polls are on sockets. */
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
 import t from 'tap'
+import { buildApp } from '../../../src/app.js'
 import { monotonicNow } from '../../../src/model/clock.js'
 import { hubOf } from '../../../src/plugins/hub.js'
 import { poll } from '../../helper/deadline.js'
-import { anyTopic } from '../../helper/token.js'
+import { anyTopic, SECRET } from '../../helper/token.js'
 import { openStreams } from './open-streams.js'
 
 await t.test('a long poll waits for messages', async (t) => {
@@ -65,4 +68,30 @@ await t.test('a long poll of a client that has gone ends', async (t) => {
     async () => (connections.size === 0 ? true : undefined),
     () => 'the live read did not end',
   )
+})
+
+await t.test('no read writes to the log of the process', async (t) => {
+  const lines: string[] = []
+  const write = (chunk: Buffer, _encoding: unknown, done: () => void) => {
+    lines.push(chunk.toString())
+    done()
+  }
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, pino({ level: 'warn' }, new Writable({ write })))
+  t.teardown(() => app.close())
+  await app.ready()
+  const { finite } = hubOf(app)
+  await finite.create('a', { contentType: 'text/plain' }, { messages: [{ kind: 'text', payload: 'x' }], end: 'done' })
+  const authorization = `Bearer ${anyTopic()}`
+  const read = (query: string, headers = {}) =>
+    app.inject({ url: `/streams/a${query}`, headers: { authorization, ...headers } })
+  const { headers } = await read('')
+  t.equal((await read('', { 'if-none-match': headers['etag'] })).statusCode, 304)
+  t.equal((await read('?offset=now')).statusCode, 200)
+  t.equal((await read('?offset=-1&live=long-poll')).statusCode, 200)
+  t.equal((await read('?offset=now&live=long-poll')).statusCode, 204)
+  t.match(await read('?offset=-1&live=sse'), { statusCode: 200, body: /streamClosed/ })
+  const lastId = { 'last-event-id': headers['stream-next-offset'] }
+  t.equal((await read('?offset=-1&live=sse', lastId)).statusCode, 204)
+  await app.close()
+  t.strictSame(lines, [])
 })
