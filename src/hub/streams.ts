@@ -110,7 +110,8 @@ export class Streams {
     if (selection.presence) await presence.follow()
     const { epoch } = log.view
     const start = await this.#locate(selection, request, cursor)
-    if (selection.isSingleTopic && !start.gap) start.hasEnded = await this.#hasEnded(selection.topics[0]!, start)
+    const [topic] = selection.topics
+    if (selection.isSingleTopic && !start.gap) start.hasEnded = await this.#hasEnded(topic!, start, request)
     // a log that has been replaced meanwhile has other sequences
     return log.view.epoch === epoch ? start : this.locate(selection, request, cursor)
   }
@@ -126,10 +127,11 @@ export class Streams {
   }
 
   /** Whether a stream would begin behind the end of its topic. */
-  async #hasEnded(topic: string, { sequence }: Start): Promise<boolean> {
+  async #hasEnded(topic: string, { sequence }: Start, { lastEventId }: StartRequest): Promise<boolean> {
     const { finite } = this.#source
-    // the subscriber of a topic that is removed after its end has read exactly up to the end
-    if (finite.removedEndOf(topic) === sequence) return true
+    // a subscriber that reconnects after the removal of its topic has read exactly up to the end; a new one waits for
+    // the next topic of this name
+    if (lastEventId !== undefined && finite.removedEndOf(topic) === sequence) return true
     const end = await finite.endOf(topic)
     return end !== undefined && sequence >= end
   }

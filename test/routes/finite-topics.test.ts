@@ -36,6 +36,8 @@ await t.test('a reconnect behind the end of a topic that was removed is answered
   t.equal(behind.statusCode, 204)
   const first = await send({ method: 'HEAD', url: '/topics/a/events?from=start', headers: EVENT_STREAM })
   t.equal(first.statusCode, 200, 'a subscriber that has not read the end gets a stream')
+  const later = await send({ method: 'HEAD', url: '/topics/a/events', headers: EVENT_STREAM })
+  t.equal(later.statusCode, 200, 'a new subscriber waits for the next topic of this name')
   await finite.create('a', { contentType: 'text/plain' })
   const again = await send({
     method: 'HEAD',
