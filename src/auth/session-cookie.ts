@@ -61,10 +61,19 @@ export function clearSession(scope: CookieScope): string {
 function attributes({ path, secure, crossSite }: CookieScope): Omit<SetCookie, 'value'> {
   return {
     name: SESSION_COOKIE,
-    path,
+    path: cookiePath(path),
     httpOnly: true,
     secure,
     sameSite: crossSite ? 'none' : 'lax',
     partitioned: crossSite,
   }
+}
+
+/** The characters that the path of a cookie cannot have: `;` would end the attribute (RFC 6265, 4.1.1). */
+const NOT_IN_PATH = /[^ -:=-~]/
+
+/** Returns the longest path above `path` that a cookie can have. A browser sends the cookie below it, too. */
+function cookiePath(path: string): string {
+  const end = path.search(NOT_IN_PATH)
+  return end === -1 ? path : path.slice(0, path.lastIndexOf('/', end)) || '/'
 }

@@ -39,6 +39,7 @@ export default async function clientScript(app: FastifyInstance): Promise<void> 
     wildcard: false, // the hub answers requests for missing files
     decorateReply: false, // an application that embeds the hub may have the decorator already
     cacheControl: false,
+    acceptRanges: false, // the file is small, and a part of a script is of no use
     setHeaders: (response) => void response.setHeader('cache-control', CACHE_CONTROL),
   })
 }

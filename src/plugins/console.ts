@@ -31,6 +31,7 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     wildcard: false, // the hub answers requests for missing files
     decorateReply: false, // an application that embeds the hub may have the decorator already
     cacheControl: false,
+    acceptRanges: false, // the files are small, and a part of a page is of no use
     setHeaders: (response, path) =>
       void response.setHeader('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
   })

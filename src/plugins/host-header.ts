@@ -11,6 +11,11 @@ import { kCheckEach } from './request-steps.js'
 /** A host and a port (RFC 9110, 7.2; RFC 3986, 3.2.2); both may be empty. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 
+/** Whether a text is a host with an optional port. */
+export function isHost(text: string): boolean {
+  return text !== '' && HOST.test(text)
+}
+
 export default fp(
   async (app) => {
     app[kCheckEach]((request, reply) => {

@@ -1,6 +1,13 @@
 /** The server of a port that has the metrics only, for networks that keep Prometheus apart from subscribers. */
-import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  LogController,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { Problem } from '../errors.js'
+import { clientErrorHandler } from '../server/client-error.js'
 import { NO_STORE } from '../server/no-store.js'
 import { pathOf } from '../server/logger.js'
 import { sendProblem, toProblem } from './errors.js'
@@ -20,6 +27,11 @@ export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): Fast
     return503OnClosing: false,
     bodyLimit: 1, // requests have no body
     requestTimeout: TIMEOUT,
+    frameworkErrors: refuse,
+    clientErrorHandler: clientErrorHandler(
+      () => ({}),
+      () => undefined, // the metrics count the refusals of the hub
+    ),
     http: { headersTimeout: TIMEOUT, connectionsCheckingInterval: TIMEOUT / 3 },
   })
   // before Fastify reads a body, whose refusal would hide the one of the method
@@ -34,6 +46,11 @@ export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): Fast
     return sendProblem(problem, '', request, reply)
   })
   return server
+}
+
+/** Refuses a URL that the router cannot parse. */
+function refuse(err: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  void sendProblem(toProblem(err), '', request, reply.headers(NO_STORE))
 }
 
 /** @throws Problem `not-found`, `method-not-allowed` */

@@ -74,9 +74,9 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 
 export default subscribe
 
-/** Returns the span of the opening of a stream. A page of history has none. */
+/** Returns the span of the opening of a stream. A page of history has none, and `HEAD` opens no stream. */
 function spanOf(request: FastifyRequest): RequestSpan | undefined {
-  if (!wantsStream(request)) return undefined
+  if (request.method === 'HEAD' || !wantsStream(request)) return undefined
   const { topic } = request.params as { topic?: string }
   const patterns = topic === undefined ? listOf((request.query as EventsQuery).topic) : [topic]
   return { name: 'subscribe', attributes: () => receiveFrom(patterns) }
@@ -112,10 +112,11 @@ async function answer(
 /** Runs the opening of a stream in a span. The span ends once the stream is open, long before the stream ends. */
 function traceOpening(
   { traces }: Context,
-  { headers }: FastifyRequest,
+  { method, headers }: FastifyRequest,
   { patterns }: Selection,
   open: () => Promise<FastifyReply>,
 ): Promise<FastifyReply> {
+  if (method === 'HEAD') return open()
   const trace = traces.begin('subscribe', headers, () => receiveFrom(patterns))
   return trace ? trace.run(open) : open()
 }

@@ -61,6 +61,9 @@ await t.test('a publish is a span of the trace of its request, which readers of 
   const clouds = await openLive(t, streamUrl(hub, ['a'], { format: 'cloudevents' }), { token: bearer })
   const json = await openLive(t, streamUrl(hub, ['a'], { format: 'json' }), { token: bearer })
 
+  const accept = { accept: 'text/event-stream', authorization: `Bearer ${bearer}` }
+  t.equal((await fetch(`${hub.url}/topics/a/events`, { method: 'HEAD', headers: accept })).status, 200)
+
   const { body } = await publishTo(hub, '/topics/a/events', { data: 1 })
   const [publish] = await named('publish', 1)
   t.match(publish, { traceId: TRACE_ID, parent: SPAN_ID, kind: 1, status: { code: 0 } })
@@ -78,7 +81,11 @@ await t.test('a publish is a span of the trace of its request, which readers of 
   for (const stream of [raw, clouds, json]) await stream.count(1)
   t.match(readCloudEvent(clouds.events[0]!.data), handedOn, 'a CloudEvent has it as extension attributes')
   t.match(JSON.parse(json.events[0]!.data), { attributes: handedOn })
-  t.equal(spans().filter(({ name }) => name === 'subscribe').length, 3, 'the spans of streams have ended')
+  t.equal(
+    spans().filter(({ name }) => name === 'subscribe').length,
+    3,
+    'the spans of streams have ended, and HEAD has none',
+  )
 })
 
 await t.test('batches, uploads and streams have one span each, and refusals a code', async (t) => {

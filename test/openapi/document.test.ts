@@ -93,6 +93,7 @@ await t.test('each HEAD has the parameters of its GET, no other status, and no c
       path,
     )
     t.ok('200' in head!.responses)
+    t.equal('204' in head!.responses, '204' in get.responses && path !== '/streams/{path}', path)
     for (const { content } of Object.values(head!.responses)) t.equal(content, undefined, path)
   }
   for (const path of ['/status', '/health/live', '/docs'])

@@ -38,6 +38,8 @@ await t.test('a cache asks whether the file has changed, and a page may add a ve
   const again = await app.inject({ url: '/client.js', headers: { 'if-none-match': String(headers.etag) } })
   t.equal(again.statusCode, 304)
   t.equal(again.headers['access-control-allow-origin'], '*')
+  const part = await app.inject({ url: '/client.js', headers: { range: 'bytes=99999999-' } })
+  t.equal(part.statusCode, 200, 'a script has no parts')
   t.equal((await app.inject({ method: 'HEAD', url: '/client.js' })).statusCode, 200)
   isProblem(t, await app.inject({ method: 'POST', url: '/client.js' }), 405, 'method-not-allowed')
 })

@@ -79,3 +79,34 @@ await t.test('behind a proxy that names no prefix, a Location is relative', asyn
   const direct = await create(t, { host: 'hub.example', 'x-forwarded-prefix': '/hub' }, {})
   t.equal(direct.headers.location, 'http://hub.example/streams/chats/a:b', 'without a proxy it is absolute')
 })
+
+await t.test('a cookie has the longest path above the prefix that a cookie can have', async (t) => {
+  const { send } = await openApp(t, { trustProxy: 1 })
+  for (const [prefix, path] of [
+    ['/x/a;b', '/x'],
+    ['/x/a;Domain=evil.example/y', '/x'],
+    ['/a;b', '/'],
+  ] as const) {
+    const session = { origin: 'https://app.example', cookie: 'fanfare_token=x' } // which DELETE clears
+    const headers = { ...PROXY, ...session, 'x-forwarded-prefix': prefix }
+    for (const method of ['POST', 'DELETE'] as const) {
+      const { statusCode, headers: answered } = await send({ method, url: '/sessions', headers })
+      t.equal(statusCode, 204, `${method} ${prefix}`)
+      t.match(answered['set-cookie'], `; Path=${path};`)
+      t.notMatch(answered['set-cookie'], /domain/i)
+    }
+  }
+})
+
+await t.test('a Location is relative if the host or the protocol of a proxy cannot be one', async (t) => {
+  for (const wrong of [
+    { 'x-forwarded-host': 'a b"<>' },
+    { 'x-forwarded-host': 'evil.example/path?' },
+    { 'x-forwarded-host': 'a.example,' },
+    { 'x-forwarded-proto': 'javascript' },
+    { 'x-forwarded-proto': 'https://evil.example/#' },
+  ]) {
+    const { location } = (await create(t, { ...PROXY, 'x-forwarded-prefix': '/hub', ...wrong })).headers
+    t.equal(location, './a:b', JSON.stringify(wrong))
+  }
+})

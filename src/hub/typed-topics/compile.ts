@@ -111,7 +111,8 @@ function describe(error: ErrorObject | undefined): string {
 }
 
 function describeFaults(errors: readonly ErrorObject[]): EventFault[] {
-  return errors.slice(0, MAX_FAULTS).map(({ instancePath, params, message = 'is not valid' }) => {
+  return errors.slice(0, MAX_FAULTS).map(({ instancePath, keyword, params, message = 'is not valid' }) => {
+    if (keyword === 'false schema') return { path: cut(instancePath), message: 'is not allowed' }
     const { additionalProperty, unevaluatedProperty } = params as Record<string, unknown>
     const unknown = additionalProperty ?? unevaluatedProperty
     if (typeof unknown === 'string')

@@ -78,6 +78,7 @@ export const hub: Operations = {
         description: 'The package fanfare-client as one module.',
         content: { 'application/javascript': { schema: Type.String() } },
       },
+      304: { description: 'The module has not changed.' },
     },
   },
   'GET /openapi.json': {
@@ -95,5 +96,10 @@ export const hub: Operations = {
     summary: 'Read this document as a page',
     answers: { ...page('The page.'), 304: { description: 'The page has not changed.' } },
   },
-  'GET /': { id: 'getConsole', tag: 'Hub', summary: 'Open the web console', answers: page('The console.') },
+  'GET /': {
+    id: 'getConsole',
+    tag: 'Hub',
+    summary: 'Open the web console',
+    answers: { ...page('The console.'), 304: { description: 'The page has not changed.' } },
+  },
 }

@@ -43,7 +43,10 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
 const head: Omit<Operation, 'id' | 'summary'> = {
   ...stream,
   description: 'As `GET`, which opens no stream: the answer ends with its head.',
-  answers: { 200: { ...stream.answers[200]!, description: 'The head of an event stream, or of a page of history.' } },
+  answers: {
+    ...stream.answers,
+    200: { ...stream.answers[200]!, description: 'The head of an event stream, or of a page of history.' },
+  },
 }
 
 export const subscribe: Operations = {

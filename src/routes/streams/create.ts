@@ -6,6 +6,7 @@ import { topicOfPath } from '../../model/stream-path.js'
 import type { EventTopic } from '../../model/topic.js'
 import type { TraceContext } from '../../model/trace-context.js'
 import { requirePrincipal } from '../../plugins/auth.js'
+import { isHost } from '../../plugins/host-header.js'
 import { forwardedPrefix, hasPassedProxy } from '../../server/forwarded-prefix.js'
 import { CANCEL, requireGrant, STREAMS } from './access.js'
 import { configHeaders, stateHeaders } from './answer-headers.js'
@@ -60,13 +61,14 @@ export async function answerCreation(
 
 /**
  * Returns the URL of a request without its query. It is relative to itself (RFC 9110, 10.2.2) if a proxy may have
- * removed a prefix.
+ * removed a prefix, or names a host or a protocol that cannot be one.
  */
 function urlOf(request: FastifyRequest): string {
   const { protocol, host, originalUrl } = request
   const [path = ''] = originalUrl.split('?', 1)
   const prefix = forwardedPrefix(request)
-  if (prefix === undefined && hasPassedProxy(request)) return `.${path.slice(path.lastIndexOf('/'))}`
+  const hasOrigin = isHost(host) && /^https?$/.test(protocol)
+  if (!hasOrigin || (prefix === undefined && hasPassedProxy(request))) return `.${path.slice(path.lastIndexOf('/'))}`
   return `${protocol}://${host}${prefix ?? ''}${path}`
 }
 

@@ -206,7 +206,8 @@ async function testUrls(t: Test, { proxy, pem }: Behind, name: string, prefix: '
     return client.send('GET', pathname, headers)
   }
   const path = `/streams/${name}/a:${prefix.slice(1)}b`
-  const own = { 'x-forwarded-prefix': '/of-the-client' } // each proxy replaces it
+  // each proxy replaces them
+  const own = { 'x-forwarded-prefix': '/of-the-client', 'x-forwarded-host': 'client.example', 'x-forwarded-proto': 'x' }
   const created = await client.send('PUT', prefix + path, { ...headers, ...own, 'content-type': 'text/plain' }, 'x')
   t.equal(created.headers.location, urlOf(path))
   t.equal((await follow(created.headers.location, path)).body, 'x', 'the Location of a stream')

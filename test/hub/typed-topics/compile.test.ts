@@ -22,6 +22,7 @@ await t.test('a fault has the JSON pointer of the value', async (t) => {
   t.strictSame(faultsOf(schema, { items: [], 'a/b~c': 2 }), [
     { path: '/a~1b~0c', message: 'must be equal to constant' },
   ])
+  t.strictSame(faultsOf({ properties: { a: false } }, { a: 1 }), [{ path: '/a', message: 'is not allowed' }])
 })
 
 await t.test('members that every object inherits do not count', async (t) => {
