@@ -46,7 +46,14 @@ export function toEvents(
     ...attributes,
   }))
   if (end !== undefined)
-    events.push({ topic, type: END_TYPE, id: undefined, kind: 'json', payload: JSON.stringify({ status: end }), ...attributes })
+    events.push({
+      topic,
+      type: END_TYPE,
+      id: undefined,
+      kind: 'json',
+      payload: JSON.stringify({ status: end }),
+      ...attributes,
+    })
   const noted = encodeNote(note, trace)
   const last = events.at(-1)
   if (last && noted !== undefined) last.attributes = noted
