@@ -177,6 +177,12 @@ async function testPrefix(t: Test, { proxy, pem }: Behind): Promise<void> {
   t.not((await client.send('GET', '/status')).status, 200, 'the rest of the site is not the hub')
 }
 
+async function testHead(t: Test, { client }: Behind): Promise<void> {
+  const headers: Record<string, string> = { authorization: `Bearer ${bearer}`, 'x-large': 'x'.repeat(12_000) }
+  for (let n = 0; n < 110; n++) headers[`x-${n}`] = '1'
+  t.equal((await client.send('GET', '/topics', headers)).status, 200)
+}
+
 /** The ways to write a path that a server may decode or normalise to `/metrics`. */
 const METRICS = ['/metrics', '/metrics?x=1', '/%6Detrics', '//metrics', '/./metrics', '/x/../metrics']
 
@@ -300,6 +306,7 @@ await t.test('the hub behind each proxy', async (t) => {
       )
       await t.test('the hub under a path of another site', (t) => testPrefix(t, behind))
       await t.test('the metrics are not public', (t) => testMetrics(t, behind))
+      await t.test('a request that has as many and as large headers as the hub takes', (t) => testHead(t, behind))
       await t.test('URLs in answers lead to the hub under that path', (t) => testUrls(t, behind, name, '/hub'))
       await t.test('and on a host of its own', (t) => testUrls(t, behind, name, ''))
       await t.test('plain HTTP is redirected', (t) => testRedirect(t, behind))
