@@ -14,11 +14,11 @@ export interface CommandLine {
 
 /** The options of a run. */
 export interface Options {
-  /** Shorter runs, which show that everything works, but whose figures are not to be quoted. */
+  /** Whether runs are shorter. They show that everything works, but their figures are not for quoting. */
   quick: boolean
   /**
-   * `FANFARE_LOG` of the hub. `file` alone means a new folder, which is removed after the run; `nats` alone a NATS
-   * server of its own.
+   * `FANFARE_LOG` of the hub. `file` alone means a new folder, which is removed after the run; `nats` alone means a new
+   * NATS server.
    */
   log: string
   /** `FANFARE_DURABILITY` of the hub; `undefined`: its default. */
