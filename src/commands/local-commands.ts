@@ -1,4 +1,4 @@
-/** Defines the commands that run a hub, or read the files and the keys of one. */
+/** Defines the commands that run a hub, or work with its files and keys. */
 import type { Command } from '@commander-js/extra-typings'
 import { UsageError, type Process } from './command.js'
 import { collect } from './option-values.js'
