@@ -1,4 +1,4 @@
-/** The revocations in force, and a button to lift each. */
+/** The revocations in force, each with a button that lifts it. */
 import { useSignal } from '@preact/signals'
 import { formatDateTime } from '../format.js'
 import { encodeSegment } from '../hub/address.js'
