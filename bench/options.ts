@@ -100,7 +100,7 @@ export function refusalOf(scenario: Scenario, options: Options): string | undefi
 function transportRefusal({ name, tls }: Scenario, options: Options): string | undefined {
   if (options.http2 && tls !== 'http2')
     return `--http2 is for idle, which measures the memory of streams, and not for ${name}.`
-  if (options.tls && tls === undefined) return `--tls is for the fan-out and for idle, and not for ${name}.`
+  if (options.tls && tls === undefined) return `--tls is for the fan-out scenarios and idle, and not for ${name}.`
   return undefined
 }
 

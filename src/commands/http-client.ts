@@ -179,7 +179,7 @@ function waitIn(header: string | undefined): number {
 }
 
 const UNTRUSTED =
-  'its certificate is of an authority that is not known here; set NODE_EXTRA_CA_CERTS to the file of the certificate of that authority'
+  'its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS to the file with the certificate of that authority'
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there (ECONNREFUSED); start the hub, or check the URL',

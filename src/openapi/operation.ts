@@ -4,7 +4,7 @@ import type { TSchema } from '../schemas/typebox.js'
 
 /** The groups of operations, in the order of the document. */
 export const TAGS = {
-  Publish: 'Events are published to topics. The answer leaves when the event is durable.',
+  Publish: 'Events are published to topics. The answer is sent when the event is durable.',
   Subscribe: 'Event streams that a browser’s `EventSource` reads, and pages of history.',
   Connections: 'Open streams: describe, list, change and end them.',
   'Named cursors': 'How far a subject has read, kept by the hub under a name.',

@@ -73,9 +73,9 @@ export function NodesPage() {
             classOf={({ unreachable }) => (unreachable ? 'faint' : '')}
           />
           <p class="muted">
-            A node is a process of the hub. “In” are the events that it has accepted from publishers, “Out” those that
-            it has sent to its streams. “Lagging” streams read from the log. “Log lag” is how many events of the log the
-            process has not taken yet.
+            A node is a process of the hub. “In” counts the events that the node has accepted from publishers, “Out”
+            those that it has sent to its streams. “Lagging” counts the streams that still read from the log. “Log lag”
+            is how many events of the log the node has not taken yet.
           </p>
           {rows.length === 1 && <MoreNodes />}
         </>

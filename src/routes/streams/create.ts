@@ -37,7 +37,7 @@ export async function answerCreation(
   const { headers } = request
   const { finite, settings } = context
   if (topic.endsWith(`.${CANCEL}`))
-    throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream, so no stream has it.`)
+    throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream: no stream can have it.`)
   const fork = readFork(app, request)
   const config = { ...readExpiry(headers), coalesce: readCoalesce(headers), fork }
   const end = readEnd(headers)
