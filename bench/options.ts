@@ -14,11 +14,11 @@ export interface CommandLine {
 
 /** The options of a run. */
 export interface Options {
-  /** Shorter runs, which show that everything works, but whose figures are not to be quoted. */
+  /** Whether runs are shorter. They show that everything works, but their figures are not for quoting. */
   quick: boolean
   /**
-   * `FANFARE_LOG` of the hub. `file` alone means a new folder, which is removed after the run; `nats` alone a NATS
-   * server of its own.
+   * `FANFARE_LOG` of the hub. `file` alone means a new folder, which is removed after the run; `nats` alone means a new
+   * NATS server.
    */
   log: string
   /** `FANFARE_DURABILITY` of the hub; `undefined`: its default. */
@@ -100,7 +100,7 @@ export function refusalOf(scenario: Scenario, options: Options): string | undefi
 function transportRefusal({ name, tls }: Scenario, options: Options): string | undefined {
   if (options.http2 && tls !== 'http2')
     return `--http2 is for idle, which measures the memory of streams, and not for ${name}.`
-  if (options.tls && tls === undefined) return `--tls is for the fan-out and for idle, and not for ${name}.`
+  if (options.tls && tls === undefined) return `--tls is for the fan-out scenarios and idle, and not for ${name}.`
   return undefined
 }
 

@@ -74,7 +74,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
     await app.register(hub, { ...settings, native: sockets.paths, ownLog, ownCluster })
-    app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
+    app.log.info(...describeNative(sockets, ownsRoot)) // after the hub is open: a failed start logs only its reason
     await app.register(metrics, { ...settings, hasOwnLog: ownLog !== undefined, isServed: hasMetrics, worker })
     await app.register(traces)
     await app.register(publicHub, settings)
@@ -89,7 +89,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   { name: 'fanfare', fastify: '5.x' },
 )
 
-/** The order is that of the hooks: preparations before checks, checks before tokens. */
+/** Hooks run in the order of registration: preparations before checks, checks before tokens. */
 async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, native: NativePaths): Promise<void> {
   const { settings, authenticate, ownsRoot, ownsFallback, bodyTimeout } = options
   await scope.register(encapsulation, { embedded: !ownsRoot })
@@ -143,7 +143,7 @@ export type AppSettings = SettingsOptions & {
   tls?: TlsFiles | undefined
   /** For tests. */
   timeouts?: RequestTimeouts
-  /** For tests: the processes that serve an own `log`. */
+  /** For tests: the processes that serve the log of the option `log`. */
   cluster?: Cluster
   /** The process of a hub with `FANFARE_WORKERS`. */
   worker?: WorkerIdentity | undefined
@@ -166,7 +166,7 @@ export async function buildApp(
   return app
 }
 
-/** Builds the application of a port that serves the metrics of a hub only. */
+/** Builds the application of a port that serves only the metrics of a hub. */
 export async function buildMetricsApp(app: FastifyInstance): Promise<FastifyInstance> {
   const server = createMetricsServer(app)
   await server.register(metricsRoute, { read: app[kMetrics] })

@@ -1,4 +1,4 @@
-/** Ten thousand subscribers without events: the memory of one subscriber, with `--http2` of a stream over HTTP/2. */
+/** The memory of one of ten thousand subscribers without events; with `--http2`, of one stream over HTTP/2. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { faultsOf, receive, sum } from '../measure.js'
 import type { Options } from '../options.js'

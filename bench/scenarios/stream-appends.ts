@@ -1,7 +1,7 @@
 /**
  * Appends to finite topics without subscribers, each after the answer to the one before. With `--durable-streams` the
- * same run measures the protocol's own Node server: in memory beside a log in memory, in files beside a log in a
- * folder. In files it flushes each append to the disk, as the hub does with `sync`.
+ * same run measures the protocol's own Node server. That server stores in memory if the log of the hub is in memory,
+ * otherwise in files. In files it flushes each append to the disk, as the hub does with `sync`.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

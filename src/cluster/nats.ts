@@ -1,6 +1,6 @@
 /**
  * The processes that share a log on NATS. Each node sends a sign of life at intervals, and has a subject for requests.
- * A message carries the name of its sender.
+ * A message carries the id of the node that sent it.
  */
 import { randomBytes } from 'node:crypto'
 import { createInbox, headers, type MsgHdrs } from '@nats-io/transport-node'
@@ -98,7 +98,7 @@ export class NatsCluster implements Cluster {
     })
   }
 
-  /** Handles each message to a subject, whole. */
+  /** Handles each message to a subject. A message in parts is handled once it is complete. */
   #listen(subject: string, handle: Handle): void {
     this.#link.connection.subscribe(subject, {
       callback: (err, { subject, reply, headers, data }) => {
@@ -265,7 +265,7 @@ export class NatsCluster implements Cluster {
   }
 }
 
-/** Parses a message of another process. What is not JSON becomes `undefined`, which has no known shape. */
+/** Parses a message of another process. Returns `undefined`, which every shape check refuses, if it is not JSON. */
 function parse({ data }: Received): unknown {
   try {
     return JSON.parse(Buffer.from(data).toString())

@@ -38,8 +38,8 @@ export function allowsDevelopmentKey({ NODE_ENV }: Process['env']): boolean {
 }
 
 /**
- * Returns the settings with which a hub verifies tokens: with the stored secret for development if it would use that.
- * Creates no secret and no folder.
+ * Returns the settings with which a hub verifies tokens. They have the stored secret for development if the hub would
+ * use that secret. Creates no secret and no folder.
  */
 export function withStoredSecret(settings: Settings, env: Process['env']): Settings {
   const folder = folderOf(settings.log)
@@ -64,8 +64,7 @@ export function developmentToken(folder: string | undefined, env: Process['env']
 
 /**
  * Reads the secret of an earlier start from a folder, or draws a new secret and stores it, readable by its user only.
- * @param folder `undefined`: the secret is for this run only. It is also for this run only if the folder is not
- *   writable
+ * @param folder the folder of the log. If it is `undefined` or not writable, the secret is for this run only
  */
 export function developmentKey(folder: string | undefined): DevelopmentKey {
   const drawn = randomBytes(32).toString('base64url')

@@ -10,7 +10,7 @@ import { printable } from './terminal.js'
 const TIMEOUT = 30_000
 /** The maximum size of an answer that is not a stream, in bytes. */
 const MAX_ANSWER = 64 * 1024 * 1024
-/** The statuses of refusals that may end by waiting: RFC 9110, 15.5.9 and 15.6; RFC 6585, 4. */
+/** The statuses of temporary refusals: RFC 9110, 15.5.9 and 15.6; RFC 6585, 4. */
 const TEMPORARY = [408, 429, 500, 502, 503, 504]
 
 export interface HubRequest {
@@ -52,7 +52,7 @@ export class RefusalError extends CommandError {
   }
 }
 
-/** No answer came. */
+/** The hub cannot be reached, or did not complete its answer. */
 export class UnreachableError extends CommandError {
   override name = 'UnreachableError'
 
@@ -179,7 +179,7 @@ function waitIn(header: string | undefined): number {
 }
 
 const UNTRUSTED =
-  'its certificate is of an authority that is not known here; set NODE_EXTRA_CA_CERTS to the file of the certificate of that authority'
+  'its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS to the file with the certificate of that authority'
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there (ECONNREFUSED); start the hub, or check the URL',

@@ -1,4 +1,4 @@
-/** Defines the commands that run a hub, or read the files and the keys of one. */
+/** Defines the commands that run a hub, or work with its files and keys. */
 import type { Command } from '@commander-js/extra-typings'
 import { UsageError, type Process } from './command.js'
 import { collect } from './option-values.js'
@@ -59,7 +59,7 @@ function defineCopies(program: Command, process: Process): void {
     )
     .argument('<copy>', 'the folder of the copy, which stays as it is')
     .argument('<folder>', 'the folder of the log')
-    .option('--replace', 'replace the log that the folder has, and keep it in another file beside it')
+    .option('--replace', 'replace the log in the folder, and keep the old log beside the new one')
     .action(async (copy, folder, options) => (await import('./restore.js')).restore(copy, folder, options, process))
 }
 

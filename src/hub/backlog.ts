@@ -1,6 +1,6 @@
 /**
- * The backlog of a stream: the notices, replays and events after its cursor that the stream is sent before it goes
- * live. The events are read from the log in batches.
+ * The backlog of a stream: the notices, replays and events after the cursor that are sent before the stream goes live.
+ * The events are read from the log in batches.
  */
 import type { EventLog } from '../log/log.js'
 import { readPage } from '../log/page.js'
@@ -32,7 +32,7 @@ export interface BacklogSource {
   figures: HubFigures
   encoder: Encoder
   batches: CatchUpCache
-  /** Returns the newest sequence that streams may be sent. */
+  /** Returns the newest sequence that may be sent to streams. */
   head: () => number
 }
 
@@ -113,7 +113,7 @@ export class Backlog {
     return this.#skip !== undefined
   }
 
-  /** Whether the stream has moved, and no open block has announced the move. */
+  /** Whether the stream has moved, and no `fanfare.open` block has announced the move. */
   get hasMoved(): boolean {
     return this.#hasMoved
   }
@@ -308,7 +308,7 @@ export class Backlog {
   }
 }
 
-/** Leaves out the end of the feed's topic: the stream is sent it last. */
+/** Leaves out the end of the feed's topic, which is sent after everything else. */
 function withoutEnd(events: readonly StoredEvent[], feed: Feed): readonly StoredEvent[] {
   const end = feed.selection.isSingleTopic ? events.find(({ type }) => type === END_TYPE) : undefined
   if (!end) return events

@@ -140,8 +140,8 @@ export class Fanout {
   }
 
   /**
-   * Paces the streams that have only this topic: frames that follow within so many milliseconds are sent together.
-   * @param pace `undefined`: each frame is sent at once
+   * Paces the streams that have only this topic: they get at most one batch of frames within `pace`.
+   * @param pace in milliseconds; `undefined`: each frame is sent at once
    */
   pace(topic: string, pace: number | undefined): void {
     this.#index.each(topic, (feed) => {
@@ -149,7 +149,7 @@ export class Fanout {
     })
   }
 
-  /** Forgets the end of a topic: it has been created again. */
+  /** Forgets the end of a topic that has been created again. */
   renew(topic: string): void {
     this.#index.each(topic, (feed) => {
       if (feed.selection.isSingleTopic) feed.endsAt = undefined
@@ -168,7 +168,7 @@ export class Fanout {
 
   /**
    * Measures the latency of the frames that have just been dispatched.
-   * @param timing of their publish
+   * @param timing of the publish that dispatched the frames
    */
   measure(timing: Timing): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due again, after the others
@@ -265,7 +265,7 @@ export class Fanout {
     return this.#round
   }
 
-  /** Frames pushed during a round reached only streams visited after them, so the feed gets another round. */
+  /** Ends a round. Frames pushed during it reached only streams visited after them, so the feed gets another round. */
   #endRound({ feed, target }: Round): void {
     this.#round = undefined
     this.#rounds++

@@ -1,4 +1,4 @@
-/** The hub. It creates its parts, opens and closes them. Callers use the parts. Knows nothing of HTTP. */
+/** The hub: creates, opens and closes its parts, which callers then use. The hub knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
 import type { EventLog, KeyValue, LogStats, Page, ReadOptions, Replacement } from '../log/log.js'
@@ -39,9 +39,9 @@ export interface HubOptions extends ReaperOptions {
   presenceGrace: number
   /** The maximum number of named cursors of a subject. */
   maxCursorsPerSubject: number
-  /** The time after the last use at which a named cursor expires, in milliseconds. */
+  /** How long after its last use a named cursor expires, in milliseconds. */
   cursorTtl: number
-  /** The time after its newest event at which a finite topic expires, in milliseconds; default: an hour. */
+  /** How long after its newest event a finite topic expires, in milliseconds; default: an hour. */
   streamTtl?: number
   /** The maximum size of a finite topic, in bytes; default: 64 MiB. */
   maxStreamSize?: number
@@ -222,7 +222,7 @@ export class Hub {
     return this.#log.view.epoch
   }
 
-  /** The newest sequence that streams may have been sent. */
+  /** The newest sequence that may have been sent to streams. */
   get head(): number {
     return this.#fanout.head
   }
@@ -341,7 +341,7 @@ export class Hub {
     this.#lifecycle.requireTime()
   }
 
-  /** Ends all streams and iterators at once, opens no new streams, and makes long requests end. */
+  /** Ends all streams and event iterators at once, refuses new ones, and makes long requests end. */
   endStreams(): void {
     this.#lifecycle.end()
     this.#readers.end()
@@ -367,8 +367,8 @@ export class Hub {
   }
 
   /**
-   * Ends all streams, since the log has lost events that they did not get. A subscriber resumes with its cursor, and
-   * gets a gap.
+   * Ends all streams, since the log has lost events that the streams did not get. A subscriber that resumes with its
+   * cursor gets a gap.
    * @param replaced the log that has replaced the previous one
    */
   #interrupt(replaced: Replacement | undefined): void {

@@ -13,7 +13,7 @@ export interface LatencyQuantiles {
 export interface Timing {
   /** When the publish began, on the monotonic clock. */
   readonly since: number
-  /** Whether the metrics count it: they count one publish of eight, also while the statistics measure each one. */
+  /** Whether the metrics count the publish. They count one of eight, even while the statistics measure each publish. */
   readonly isSampled: boolean
 }
 
@@ -37,7 +37,7 @@ export class Latency {
     this.#waiting.push({ timing, round })
   }
 
-  /** Records the events whose rounds are done. */
+  /** Records the events whose rounds have ended. */
   passed(rounds: number): void {
     if (this.#waiting.length === 0) return
     const now = monotonicNow()

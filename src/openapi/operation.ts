@@ -4,7 +4,7 @@ import type { TSchema } from '../schemas/typebox.js'
 
 /** The groups of operations, in the order of the document. */
 export const TAGS = {
-  Publish: 'Events are published to topics. The answer leaves when the event is durable.',
+  Publish: 'Events are published to topics. The answer is sent when the event is durable.',
   Subscribe: 'Event streams that a browser’s `EventSource` reads, and pages of history.',
   Connections: 'Open streams: describe, list, change and end them.',
   'Named cursors': 'How far a subject has read, kept by the hub under a name.',
@@ -24,7 +24,7 @@ export interface Content {
   example?: unknown
 }
 
-/** The body of a request. The JSON schema of the route is part of it without being repeated. */
+/** The body of a request. The document adds the JSON schema of the route. */
 export interface RequestBody {
   description: string
   /** Examples for the route's own JSON schema, and further content types. */
@@ -53,20 +53,20 @@ export interface Operation {
   summary: string
   /** Sentences with `code` in backticks. */
   description?: string
-  /** Where the token may be; default: in any place that the route's hooks read. */
+  /** Where a request may carry its token; default: anywhere that the route's hooks look. */
   security?: readonly ('bearer' | 'cookie' | 'ticket')[]
   /** Headers of the request. */
   headers?: Record<string, Header>
   body?: RequestBody
   answers: Record<number, Answer>
-  /** The route that serves the operation, such as `POST /streams/{path}`, if it serves several. */
+  /** The route that serves the operation, such as `POST /streams/{path}`, if the route serves several operations. */
   servedBy?: string
   /** The refusals of this route, besides those that follow from its kind (`problems.ts`). */
   problems?: readonly ProblemCode[]
 }
 
 /**
- * Operations by method and path, such as `GET /topics/{topic}`. A `HEAD` that is not listed is that of the `GET`,
+ * Operations by method and path, such as `GET /topics/{topic}`. A `HEAD` that is not listed is described as its `GET`,
  * without the body of the answer.
  */
 export type Operations = Record<string, Operation>

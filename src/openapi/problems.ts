@@ -1,4 +1,4 @@
-/** The refusals of a route: those of its kind, and those of its own. */
+/** The refusals of a route: those of every route of its kind, and the route's own. */
 import { refusals, type ProblemCode } from '../errors.js'
 import type { Operation } from './operation.js'
 import type { Route } from './route.js'
@@ -45,7 +45,7 @@ export function problemsOf(route: Route, { problems = [] }: Pick<Operation, 'pro
     ...(path.includes(':') ? (['uri-too-long'] as const) : []),
     ...(isAuthenticated ? OF_TOKENS : []),
     ...(isAuthenticated && !isRead ? (['foreign-origin'] as const) : []),
-    ...(isRead ? [] : (['unsupported-media-type'] as const)), // also where no body is needed
+    ...(isRead ? [] : (['unsupported-media-type'] as const)), // also for a body that the route does not need
     ...(readsBody ? OF_BODIES : []),
     ...(readsBody && publishes !== 'bytes' ? OF_JSON : []),
     ...(publishes === 'event' || publishes === 'events' ? OF_PUBLISHING : []),
@@ -55,7 +55,7 @@ export function problemsOf(route: Route, { problems = [] }: Pick<Operation, 'pro
   return (Object.keys(refusals) as ProblemCode[]).filter((code) => codes.has(code))
 }
 
-/** Returns codes by their statuses. */
+/** Groups codes by status, in the order of the statuses. */
 export function byStatus(codes: readonly ProblemCode[]): Map<number, ProblemCode[]> {
   const statuses = new Map<number, ProblemCode[]>()
   for (const code of codes) {

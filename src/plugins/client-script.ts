@@ -22,8 +22,8 @@ export default async function clientScript(app: FastifyInstance): Promise<void> 
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, anyQuery: true } // pages may add a version
   })
-  // Scripts of modules need CORS, and the file is the same for every origin and user. Which origins may use the hub
-  // itself is decided by its other routes.
+  // Browsers load module scripts with CORS, and the file is the same for every origin and user. The other routes
+  // decide which origins may use the hub itself.
   app.addHook('onRequest', async (_request, reply) => {
     reply.removeHeader('vary')
     reply.removeHeader('access-control-allow-credentials')

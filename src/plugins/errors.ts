@@ -22,9 +22,9 @@ declare module 'fastify' {
     eventStream?: boolean
     /** Whether a request is for an event stream; default: `eventStream`, and the client accepts one. */
     opensStream?: (request: FastifyRequest) => boolean
-    /** Returns the span of a request; `undefined`: it has none. Its parameters may be invalid. */
+    /** Returns the span of a request; `undefined`: it has none. The parameters of the request may be invalid. */
     span?: (request: FastifyRequest) => RequestSpan | undefined
-    /** Whether a request may have a ticket; default: if it is for an event stream. */
+    /** Whether a request may have a ticket; default: only a request for an event stream. */
     takesTicket?: (request: FastifyRequest) => boolean
   }
 }
@@ -118,7 +118,7 @@ export function sendProblem(
     .send(JSON.stringify(problem.toBody(base, request.id)))
 }
 
-/** Makes the span of a request that was refused before its handler has begun it. */
+/** Creates the span of a request that was refused before its handler began a span. */
 function traceRefusal(traces: Traces, problem: Problem, request: FastifyRequest, { elapsedTime }: FastifyReply): void {
   const span = request.routeOptions.config.span?.(request)
   if (span) traces.refuse(span, request.headers, problem, elapsedTime)
@@ -175,7 +175,7 @@ function fromHub(err: HubError): Problem {
   })
 }
 
-/** Returns the code of the refusal of an error of the hub. */
+/** Returns the code with which the API answers an error of the hub. */
 export function problemOf({ code }: HubError): ProblemCode {
   if (code === 'hub-closed') return 'draining'
   return code === 'append-conflict' ? 'unavailable' : code // the hub itself repeats such an append

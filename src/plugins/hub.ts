@@ -83,11 +83,11 @@ export default fp<Options>(
       hub.endStreams() // an open stream would keep the server from closing
       sessions?.close()
       handshakes?.end()
-      // A connection whose last request is answered after Node has closed idle connections would also keep it open.
+      // Node closes idle connections once. A connection that becomes idle later would also keep the server open.
       closingIdle = setInterval(() => {
         closeIdle(app.server)
         connections?.end()
-        handshakes?.end() // a connection that was accepted since then
+        handshakes?.end() // of connections that were accepted since then
       }, CHECK_INTERVAL).unref()
     })
     app.addHook('onClose', async () => {

@@ -1,4 +1,4 @@
-/** The server of a port that has the metrics only, for networks that keep Prometheus apart from subscribers. */
+/** The server of a port that serves only the metrics, for networks that keep Prometheus apart from subscribers. */
 import Fastify, {
   LogController,
   type FastifyError,
@@ -12,7 +12,7 @@ import { NO_STORE } from '../server/no-store.js'
 import { pathOf } from '../server/logger.js'
 import { sendProblem, toProblem } from './errors.js'
 
-/** The time for a request, in milliseconds: Prometheus sends short ones. */
+/** The time limit for receiving a request, in milliseconds. The requests of Prometheus are short. */
 const TIMEOUT = 15_000
 
 /** The only route, and its methods. */
@@ -30,11 +30,11 @@ export function createMetricsServer({ log }: Pick<FastifyInstance, 'log'>): Fast
     frameworkErrors: refuse,
     clientErrorHandler: clientErrorHandler(
       () => ({}),
-      () => undefined, // the metrics count the refusals of the hub
+      () => undefined, // the metrics count only the refusals of the hub
     ),
     http: { headersTimeout: TIMEOUT, connectionsCheckingInterval: TIMEOUT / 3 },
   })
-  // before Fastify reads a body, whose refusal would hide the one of the method
+  // before Fastify reads the body: a refused body would hide that the method is not allowed
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(NO_STORE)
     requireRoute(request, reply)

@@ -18,8 +18,8 @@ declare module 'fastify' {
      */
     [kMountPath]: (request: FastifyRequest) => string
     /**
-     * Returns the prefix of the hub's routes as the client knows it: that of `kMountPath`, and the prefix that a proxy
-     * has removed before it. Every path in an answer begins with it.
+     * Returns the prefix of the hub's routes as the client knows it: the prefix that a proxy has removed, followed by
+     * that of `kMountPath`. Every path in an answer begins with this prefix.
      */
     [kPublicPath]: (request: FastifyRequest) => string
     /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
@@ -33,7 +33,7 @@ declare module 'fastify' {
   }
 }
 
-/** The longest topic, each of its characters percent-encoded. */
+/** The length of the longest topic with each character percent-encoded. */
 export const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 /** Fastify's default for `maxParamLength`. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
@@ -56,7 +56,7 @@ export default fp(
     const routes: { path: RegExp; methods: string[] }[] = []
 
     app.addHook('onRoute', ({ url, method }) => {
-      if (method === 'OPTIONS') return // of CORS, for every path
+      if (method === 'OPTIONS') return // the route of CORS, which matches every path
       const end = router.ignoreTrailingSlash ? '/?' : ''
       routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
     })

@@ -96,7 +96,7 @@ export function watchCertificate(app: FastifyInstance, files: TlsFiles, certific
   app.addHook('onClose', async () => watch.stop())
 }
 
-/** Creates a server for HTTP/2 and HTTP/1.1 over TLS. The rest of the hub sees it as a server of HTTP/1.1. */
+/** Creates a server for HTTP/2 and HTTP/1.1 over TLS. The rest of the hub uses it as a server of HTTP/1.1. */
 function createTlsServer(
   options: FastifyServerOptions,
   certificate: Certificate,

@@ -82,7 +82,7 @@ function spanOfEvents({ headers }: FastifyRequest): RequestSpan {
   return { name: isLines(headers['content-type'] ?? '') ? 'publish upload' : 'publish batch', attributes: sendTo }
 }
 
-/** Publishes one event. A function that is not async: an `await` more would cost a publish. */
+/** Publishes one event. Not an async function: one more `await` would slow each publish down. */
 function publishOne(
   app: FastifyInstance,
   request: FastifyRequest,
@@ -179,7 +179,7 @@ function checkBody(
   throw refusal
 }
 
-/** Whether a value is an object without `topic`, which the hub accepts in an event and this route does not. */
+/** Whether a value is an object without `topic`. In an event, the hub accepts this member, and this route does not. */
 function isWithoutTopic(event: unknown): event is EventBody {
   return typeof event === 'object' && event !== null && !('topic' in event)
 }
@@ -216,7 +216,7 @@ function withKey(event: EventBody, request: FastifyRequest): EventBody {
   return { ...event, id }
 }
 
-/** Returns the header `Idempotency-Key`. It counts the headers, since Node joins repeated headers into one value. */
+/** Returns the header `Idempotency-Key`. Refuses a repeated header, which Node would join into one value. */
 function keyOf({ headers, raw }: FastifyRequest): string | undefined {
   const key = headers[KEY]
   if (key === undefined) return undefined

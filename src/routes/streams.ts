@@ -39,7 +39,7 @@ const streams: FastifyPluginAsync<StreamSettings> = async (app, settings) => {
   }
   app.addHook('onSend', addCommonHeaders)
   app.setErrorHandler((err, request, reply) => {
-    // the answer to an EventSource leaves without the hook above
+    // the answer to an EventSource is sent without the hook above
     reply.headers({ ...SECURITY, ...refusalHeaders(err, request) })
     throw err // the hub's own error handler answers
   })
@@ -108,7 +108,7 @@ function addWrites(app: FastifyInstance, context: StreamsContext): void {
   })
 }
 
-/** Creates an `onRequest` hook of a check that throws. */
+/** Creates an `onRequest` hook from a check that throws. */
 function check(require: (request: FastifyRequest) => void) {
   return (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
     require(request)
@@ -121,8 +121,8 @@ function isEventStream({ query }: FastifyRequest): boolean {
 }
 
 /**
- * Whether an EventSource sends a request: any status but 200 would stop it for good. A client of the protocol accepts
- * anything, and tries again after the 503 or 429 that the protocol asks for.
+ * Whether an `EventSource` has sent a request: any status but 200 would stop it for good. Other clients of the protocol
+ * do not ask for this media type, and retry after the 503 or 429 that the protocol prescribes.
  */
 function isEventSource(request: FastifyRequest): boolean {
   return request.method === 'GET' && isEventStream(request) && /text\/event-stream/i.test(request.headers.accept ?? '')

@@ -42,7 +42,7 @@ await t.test('TLS and HTTP/2 are for the scenarios that measure them', (t) => {
   for (const { name } of scenarios) {
     const takesTls = ['fanout-paced', 'first-minute', 'fanout-flood', 'idle'].includes(name)
     if (takesTls) t.equal(refusal(name, '--tls'), undefined, name)
-    else t.match(refusal(name, '--tls'), `--tls is for the fan-out and for idle, and not for ${name}.`)
+    else t.match(refusal(name, '--tls'), `--tls is for the fan-out scenarios and idle, and not for ${name}.`)
     if (name === 'idle') t.equal(refusal(name, '--http2'), undefined)
     else
       t.match(

@@ -56,7 +56,7 @@ function reportAnswers(
   else if (preflight.status >= 300 || !permits(allowed, origin))
     report(
       'fault',
-      `Pages of ${origin} may not send a token: the preflight (OPTIONS) is answered ${preflight.status}, and not by the hub. Let the proxy pass it on.`,
+      `Pages of ${origin} may not send a token: the preflight (OPTIONS) is answered ${preflight.status}, and not by the hub. Let the proxy pass OPTIONS requests on to the hub.`,
     )
   else if (!/(^|[\s,])(authorization|\*)($|[\s,])/i.test(preflight.headers['access-control-allow-headers'] ?? ''))
     report(

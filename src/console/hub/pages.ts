@@ -1,4 +1,4 @@
-/** A list of the hub that comes in pages, and is polled while the page is open and its tab can be seen. */
+/** A list that the hub returns in pages. The console polls it while a component shows it and the tab is visible. */
 import { useSignal, type Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { call, messageOf, Refusal } from './api.js'
@@ -15,12 +15,12 @@ export interface Pages<Row> {
   error: Signal<string | undefined>
   /** Whether the hub answered 403: the token lacks a right. */
   isForbidden: Signal<boolean>
-  /** Loads one page more. */
+  /** Loads one more page. */
   loadMore: () => void
 }
 
 /**
- * @param member the member of a page that has its rows
+ * @param member the name of the member that holds the rows of a page
  * @param every the delay between two readings of one page, in milliseconds
  */
 export function usePages<Row>(path: string, query: Record<string, string>, member: string, every: number): Pages<Row> {
@@ -61,7 +61,7 @@ export function usePages<Row>(path: string, query: Record<string, string>, membe
   return { rows, more, error, isForbidden, loadMore }
 }
 
-/** @param count the number of pages, which may grow meanwhile */
+/** @param count the number of pages, which may grow during the read */
 async function readPages(
   path: string,
   query: Record<string, string>,
@@ -80,7 +80,7 @@ async function readPages(
 }
 
 /**
- * Reads at once, and then again and again while the tab can be seen.
+ * Reads at once, and then repeatedly while the tab is visible.
  * @param wait returns the time between two readings, in milliseconds
  */
 function keepReading(read: (signal: AbortSignal) => Promise<void>, wait: () => number) {

@@ -1,4 +1,4 @@
-/** The page of the processes of the hub: which leads, what each carries, and what each lags. */
+/** The page of the processes of the hub: which process leads, and the load and the lag of each. */
 import type { Node } from '../../schemas/node.js'
 import { formatBytes, formatDateTime, formatDuration, formatMilliseconds, formatNumber } from '../format.js'
 import { ageOf } from '../hub/clock.js'
@@ -73,9 +73,9 @@ export function NodesPage() {
             classOf={({ unreachable }) => (unreachable ? 'faint' : '')}
           />
           <p class="muted">
-            A node is a process of the hub. “In” are the events that it has accepted from publishers, “Out” those that
-            it has sent to its streams. “Lagging” streams read from the log. “Log lag” is how many events of the log the
-            process has not taken yet.
+            A node is a process of the hub. “In” counts the events that the node has accepted from publishers, “Out”
+            those that it has sent to its streams. “Lagging” counts the streams that still read from the log. “Log lag”
+            is how many events of the log the node has not taken yet.
           </p>
           {rows.length === 1 && <MoreNodes />}
         </>
@@ -107,14 +107,14 @@ function Silence({ nodes }: { nodes: Node[] }) {
   if (silent.some(({ leader }) => leader))
     return (
       <Notice tone="error">
-        The leader does not answer. Nothing can be published until it goes on or ends. The processes of a folder reach
-        each other through the leader, so others may count as unreachable although they work.
+        The leader does not answer. Nothing can be published until the leader answers again or ends. The processes of a
+        folder reach each other through the leader, so others may count as unreachable although they work.
       </Notice>
     )
   return (
     <Notice tone="warning">
       {silent.length === 1 ? 'One process does not answer.' : `${silent.length} processes do not answer.`} The table
-      shows what was known last.
+      shows their last known state.
     </Notice>
   )
 }
@@ -140,7 +140,7 @@ function MoreNodes() {
         </dd>
       </dl>
       <p class="muted">
-        The page <code>docs/scaling.md</code> of the package says which of them to choose.
+        The page <code>docs/scaling.md</code> of the package says which way to choose.
       </p>
     </section>
   )

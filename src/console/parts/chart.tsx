@@ -22,7 +22,7 @@ export interface ChartProps {
 }
 
 const HEIGHT = 132
-/** The minimum time range, in seconds. The first figures would be a speck in a range of an hour. */
+/** The minimum range of the time axis, in seconds. In a range of an hour, the first figures would be a speck. */
 const FIRST_WINDOW = 60
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
@@ -151,7 +151,7 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
   }
 }
 
-/** Returns the axis of the time, and that of the values. */
+/** Returns the time axis and the value axis. */
 function axesOf(
   { stroke, line, font }: { stroke: string; line: string; font: string },
   format: ChartProps['format'],

@@ -6,7 +6,7 @@ import { compare, SortHead, useOrder, type Column, type Order } from './sorted-t
 import { useVisibleRows } from './virtual.js'
 
 export interface DataColumn<Row> extends Column<Row> {
-  /** Where a narrow row shows the value: at the start or the end of its first line, or on the second; default: not. */
+  /** Where a narrow row shows the value: first line, start or end, or second line; default: nowhere. */
   narrow?: 'main' | 'end' | 'more'
   /** Whether the column takes the width that the others leave. */
   isWide?: boolean
@@ -21,7 +21,7 @@ export interface DataTableProps<Row> {
   sortedBy: string
   /** The buttons of a row. */
   actions?: (row: Row) => ComponentChildren
-  /** Whether a screen of at most 800 px counts as narrow, or of another width. */
+  /** The largest width at which a screen counts as narrow, in pixels; default: 800. */
   narrowUpTo?: number
 }
 
@@ -103,7 +103,7 @@ interface HeadsProps<Row> {
   hasActions: boolean
 }
 
-/** @param place the number of the row, from 2: the heads are the first */
+/** @param place the number of the row, from 2: the first row has the heads */
 function WideRow<Row>({ row, columns, actions, place }: RowProps<Row> & { place: number }) {
   return (
     <tr aria-rowindex={place}>

@@ -59,7 +59,7 @@ function Empty({ name, brackets }: { name: string | undefined; brackets: string 
   )
 }
 
-/** @param name an empty name is that of an item of an array */
+/** @param name empty for an item of an array, whose name is not shown */
 function Name({ name }: { name: string | undefined }) {
   return name ? <span class="name">{JSON.stringify(name)}: </span> : null
 }

@@ -1,4 +1,4 @@
-/** The revocations in force, and a button to lift each. */
+/** The revocations in force, each with a button that lifts it. */
 import { useSignal } from '@preact/signals'
 import { formatDateTime } from '../format.js'
 import { encodeSegment } from '../hub/address.js'
@@ -44,7 +44,7 @@ export function Revocations() {
     <>
       <ResourceNotice resource={resource} />
       {rows?.length === 0 && (
-        <p class="empty">No token is revoked. “Revoke…” ends the streams of a subject or a token, and keeps it out.</p>
+        <p class="empty">No token is revoked. “Revoke…” ends the streams of a subject or token and refuses new ones.</p>
       )}
       {rows && rows.length > 0 && (
         <DataTable

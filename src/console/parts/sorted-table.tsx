@@ -66,7 +66,7 @@ export interface Order<AnyColumn> {
   sortBy: (column: AnyColumn) => void
 }
 
-/** Returns the order of a table, which the user changes. Numbers begin with the largest. */
+/** Returns the order of a table, which the user can change. A column of numbers begins with the largest. */
 export function useOrder<AnyColumn extends Pick<Column<never>, 'name' | 'isNumber'>>(
   columns: readonly AnyColumn[],
   sortedBy: string,
@@ -91,7 +91,7 @@ export interface SortHeadProps<Row> {
   onSort: () => void
 }
 
-/** The head of a column, which sorts by it. */
+/** The head of a column. Pressing the head sorts the table by the column. */
 export function SortHead<Row>({ column, order, onSort, ...given }: SortHeadProps<Row>) {
   const { class: classes = column.isNumber ? 'number' : '' } = given
   return (

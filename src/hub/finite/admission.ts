@@ -1,4 +1,4 @@
-/** Decides about the appends to a finite topic, one after the other, before they are stored together. */
+/** Accepts or refuses the appends to a finite topic, one after the other, before they are stored together. */
 import type { NewEvent } from '../../model/event.js'
 import { quote } from '../../model/quote.js'
 import { toEvents } from './finite-event.js'
@@ -11,12 +11,12 @@ import {
 } from './finite-topic.js'
 import { bytesOf, type Fold, type ProducerState } from './fold.js'
 
-/** An append. The hub itself also ends topics. */
+/** An append. Its `end` may also be a status that only the hub sets. */
 export interface Request extends Omit<AppendRequest, 'end'> {
   end?: EndStatus | undefined
 }
 
-/** An append that may be stored: its events. Without events, nothing is stored. */
+/** The answer to an accepted append, and the events to store for it. The array may be empty. */
 export interface Admitted {
   events: NewEvent[]
   duplicate: boolean
@@ -25,15 +25,15 @@ export interface Admitted {
 
 /** The limits of a topic, in bytes. */
 export interface SizeLimits {
-  /** Of one message. */
+  /** The maximum size of one message. */
   message: number
-  /** Of all messages of the topic. */
+  /** The maximum size of all messages of the topic together. */
   topic: number
-  /** What all finite topics may still take. */
+  /** Returns how much more all finite topics together may take. */
   left: () => number
 }
 
-/** What an event of a finite topic takes besides its payload, about, in bytes. */
+/** The approximate size of an event of a finite topic without its payload, in bytes. */
 export const EVENT_OVERHEAD = 200
 
 export class Admission {
@@ -48,7 +48,7 @@ export class Admission {
   #size: number
   #added = 0
 
-  /** @param topic the state that refusals tell */
+  /** @param topic the state that refusals report */
   constructor(topic: FiniteTopic, fold: Fold, limits: SizeLimits) {
     this.#topic = topic
     this.#fold = fold

@@ -1,4 +1,4 @@
-/** A finite topic as this process knows it: its record, and the state from its events once it is needed. */
+/** A finite topic as this process knows it: its record, and the state that its events make up, once they are read. */
 import { monotonicNow } from '../../model/clock.js'
 import type { StoredEvent } from '../../model/event.js'
 import { EVENT_OVERHEAD } from './admission.js'
@@ -6,7 +6,7 @@ import { bytesOf, type Fold } from './fold.js'
 import type { FiniteRecord } from './finite-record.js'
 import type { FiniteTopic } from './finite-topic.js'
 
-/** What a topic without events takes, about, in bytes. */
+/** The approximate size of a topic without events in the log, in bytes. */
 const RECORD_BYTES = 1_000
 
 export class Entry {
@@ -14,21 +14,21 @@ export class Entry {
   record: FiniteRecord
   /** `undefined` until the events are read. */
   fold: Fold | undefined
-  /** The read of the events. */
+  /** The read of the events that is running; `undefined`: none is. */
   loading: Promise<void> | undefined
   /** The events that were appended during the read. */
   pending: StoredEvent[] = []
-  /** What the topic takes of the log, about, in bytes. */
+  /** The approximate size of the topic in the log, in bytes. */
   bytes = RECORD_BYTES
-  /** The last sign of life in this process that no event and no record has, in milliseconds since the Unix epoch. */
+  /** The last sign of life in this process, in milliseconds since the Unix epoch. The record may have an older one. */
   seen = 0
-  /** When the topic has to be looked at next, in milliseconds since the Unix epoch. */
+  /** When to check the lifetime of the topic next, in milliseconds since the Unix epoch. */
   lookAt = 0
   /** Whether the record is gone. */
   isGone = false
   /** Called at once after each change. */
   readonly listeners = new Set<() => void>()
-  /** Called after changes, together for those within `coalesce`. */
+  /** Called after changes: once for all changes within `coalesce`. */
   readonly #waiting = new Set<() => void>()
   #wakesAt = 0
   #timer: NodeJS.Timeout | undefined
@@ -83,7 +83,7 @@ export class Entry {
     }
   }
 
-  /** Tells the listeners a change, and soon those who wait. */
+  /** Calls the listeners at once, and resolves the promises of `next` at most once within `coalesce`. */
   changed(): void {
     for (const listener of [...this.listeners]) listener()
     const { coalesce = 0 } = this.record

@@ -9,7 +9,7 @@ import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 /** How a finite topic has ended. */
 export type EndStatus = 'done' | 'error' | 'cancelled' | 'expired'
 
-/** What a creator decides. It never changes. */
+/** The configuration that a creator chooses. It never changes. */
 export interface FiniteConfig {
   /** The media type of the messages. `application/json`: each message is a JSON value. */
   contentType: string
@@ -19,7 +19,7 @@ export interface FiniteConfig {
   expiresAt?: number | undefined
   /** Messages that follow the first one within so many milliseconds are sent to subscribers together. */
   coalesce?: number | undefined
-  /** Where the topic's messages begin: those of another topic, up to a sequence. */
+  /** The beginning that the topic inherits from another one; `undefined`: nothing. */
   fork?: Fork | undefined
 }
 
@@ -28,7 +28,7 @@ export interface Fork {
   readonly source: string
   /** The newest inherited sequence; `undefined`: the tail of the source. */
   readonly offset?: number | undefined
-  /** How much of what follows `offset` is inherited too: messages of JSON, or bytes. */
+  /** How many messages (of JSON) or bytes (of other content types) after `offset` are inherited too. */
   readonly sub?: number | undefined
 }
 
@@ -37,23 +37,23 @@ export interface FiniteTopic extends Readonly<FiniteConfig> {
   readonly topic: string
   /** Differs for each creation of a topic with this name. Characters: `a-z 0-9`. */
   readonly incarnation: string
-  /** The subject that created it; `undefined`: the application. */
+  /** The subject that created the topic; `undefined`: the application. */
   readonly createdBy: string | undefined
   /** In milliseconds since the Unix epoch. */
   readonly createdAt: number
   /** The sequence of the newest message; before the first one, the head of the log at the creation. */
   readonly tail: number
   readonly status: 'open' | EndStatus
-  /** The bytes of all messages, those of a fork's source excluded. */
+  /** The size of all messages in bytes, without those inherited from a fork's source. */
   readonly size: number
-  /** Whether it was deleted and still has forks: its forks read it, and everything else is refused. */
+  /** Whether the topic was deleted but still has forks. Its forks read it; every other request is refused. */
   readonly isDeleted: boolean
 }
 
 /** A payload, encoded as in a `NewEvent`. */
 export type Message = Pick<NewEvent, 'kind' | 'payload'>
 
-/** A retry of an append is stored once (Durable Streams, 5.2.1, Idempotent Producers). */
+/** Identifies an append, so that a retry is stored once (Durable Streams, 5.2.1, Idempotent Producers). */
 export interface Producer {
   readonly id: string
   readonly epoch: number
@@ -66,22 +66,22 @@ export interface AppendRequest {
   /** Ends the topic after the messages, in the same transaction. */
   end?: 'done' | 'error' | undefined
   producer?: Producer | undefined
-  /** Must sort after the one of the append before it, by bytes (Durable Streams, 5.2, Stream-Seq). */
+  /** Must sort, by bytes, after the `order` of the append before (Durable Streams, 5.2, Stream-Seq). */
   order?: string | undefined
-  /** Must be that of the topic; `undefined`: it is not checked. */
+  /** Must be the content type of the topic; `undefined`: it is not checked. */
   contentType?: string | undefined
-  /** From now on the topic ends with `error` after so many milliseconds without an append. */
+  /** From now on the topic ends with `error` after this many milliseconds without an append. */
   lease?: number | undefined
   /** The incarnation that the topic must have; `undefined`: any. */
   incarnation?: string | undefined
-  /** The trace that the append belongs to: its messages have it as attributes. */
+  /** The trace that the append belongs to. The messages are stored with the trace as attributes. */
   trace?: TraceContext | undefined
 }
 
 export interface AppendAnswer {
   /** The state after the append. */
   topic: FiniteTopic
-  /** Whether nothing was stored, since an append of this producer had this number. */
+  /** Whether nothing was stored, since an earlier append of this producer had the same number. */
   duplicate: boolean
   /** The epoch and the greatest number that were accepted from the producer. */
   producer?: Omit<Producer, 'id'>
@@ -98,7 +98,7 @@ export interface ReadMessage extends Message {
 export interface MessagePage {
   readonly topic: FiniteTopic
   readonly messages: readonly ReadMessage[]
-  /** The offset after the last message, or the one that was asked for. */
+  /** The offset after the last message; without messages, the requested offset. */
   readonly next: number
   /** Whether the page reaches the tail. */
   readonly isUpToDate: boolean
@@ -109,9 +109,8 @@ export interface FiniteTopics {
   /**
    * Creates a finite topic, or finds one with the same configuration and the same state (open or ended). A fork without
    * a content type has that of its source, and one without `ttl` and `expiresAt` has the expiry of its source.
-   * `end`: the topic ends at once, after `messages`. `lease`: as in `AppendRequest`; of a topic that exists it is not
-   * changed.
-   * @throws HubError `stream-exists` if there is another one, also a deleted one with forks; `stream-not-found`,
+   * `end`: the topic ends at once, after `messages`. `lease`: as in `AppendRequest`; an existing topic keeps its lease.
+   * @throws HubError `stream-exists` if the topic exists and differs, or was deleted and has forks; `stream-not-found`,
    *   `fork-source-gone`, `content-type-mismatch` or `invalid-offset` for a fork; `invalid-stream` for a configuration;
    *   `streams-full`, `too-many-topics`, `stream-too-large`, `event-too-large`
    */
@@ -127,7 +126,7 @@ export interface FiniteTopics {
     },
   ): Promise<{ topic: FiniteTopic; created: boolean }>
 
-  /** Returns the state; `undefined`: there is none, or it has expired. Does not count as a read. */
+  /** Returns the state; `undefined`: the topic does not exist, or has expired. Does not count as a read. */
   get(topic: string): Promise<FiniteTopic | undefined>
 
   /**
@@ -141,25 +140,25 @@ export interface FiniteTopics {
   /** Ends an open topic with `cancelled`, and tells its writers. An ended topic stays as it is. */
   cancel(topic: string): Promise<FiniteTopic>
 
-  /** Deletes a topic with its messages. While it has forks, it only answers `stream-gone`. */
+  /** Deletes a topic with its messages. While the topic has forks, requests for it are refused with `stream-gone`. */
   delete(topic: string): Promise<void>
 
   /**
-   * Reads the messages after an offset, in order, those of a fork's source included. Counts as a read for `ttl`.
+   * Reads the messages after an offset, in order, including those of a fork's source. Counts as a read for `ttl`.
    * @param after 0: from the beginning
-   * @param bytes the page ends once it has so many bytes; it has at least one message, if there is one
+   * @param bytes the page ends once it has this many bytes. It has at least one message, unless nothing follows `after`
    */
   read(topic: string, after: number, bytes: number): Promise<MessagePage>
 
-  /** Resolves when something follows `after`, when the topic has ended or is gone, or when `signal` is aborted. */
+  /** Resolves when a message follows `after`, when the topic has ended or is gone, or when `signal` is aborted. */
   wait(topic: string, after: number, signal: AbortSignal): Promise<void>
 }
 
-/** A refusal with the state that the answer tells. */
+/** A refusal, with the state that the answer reports. */
 export class FiniteTopicError extends HubError {
   /** The state at the refusal, if the topic exists. */
   readonly topic: FiniteTopic | undefined
-  /** Of `producer-fenced`: the epoch of the producer; of `producer-gap`: the number that was expected. */
+  /** For `producer-fenced`, the epoch of the producer; for `producer-gap`, the expected number. */
   readonly expected: number | undefined
 
   constructor(

@@ -1,4 +1,4 @@
-/** A finite topic as the code that writes it sees it: appends, pipes a source into the topic, and learns of its end. */
+/** A finite topic for the code that writes it: appends, pipes a source into the topic, and reports its end. */
 import { HubError } from '../../model/hub-error.js'
 import { encodeData } from '../../model/json.js'
 import { isJson, isText } from '../../model/media-type.js'
@@ -14,14 +14,14 @@ export type RunStatus = FiniteTopic['status']
 
 /** The maximum number of appends of a pipe that wait for the log. */
 const MAX_PENDING = 64
-/** A lease is renewed this many times in its time. */
+/** How many times a lease is renewed within its duration. */
 const RENEWALS = 3
 
-/** What all runs work with. */
+/** The parts of the hub that every run works with. */
 export interface RunSource {
   finite: HubFiniteTopics
   traces: Traces
-  /** Receives errors of the renewal of a lease. */
+  /** Receives the errors of renewing a lease. */
   onError: (err: unknown) => void
 }
 
@@ -31,9 +31,9 @@ export class Run {
   readonly #finite: HubFiniteTopics
   readonly #traces: Traces
   readonly #aborting = new AbortController()
-  /** Aborted when this run ends the topic: the sources of its pipes are stopped. */
+  /** Aborted when this run ends the topic, to stop the sources of its pipes. */
   readonly #closing = new AbortController()
-  /** A topic that was created again under the same name is another one. */
+  /** Differs if the topic is created again under the same name: that topic is not the one of this run. */
   readonly #incarnation: string
   #status: RunStatus
   /** Whether this run has ended the topic itself. */
@@ -70,15 +70,15 @@ export class Run {
     return this.#status
   }
 
-  /** Is aborted when the topic has ended, but not by this run: it was cancelled or deleted, or has expired. */
+  /** Aborted when the hub closes, or the topic ends other than by `close` or `pipe`: cancelled, deleted or expired. */
   get signal(): AbortSignal {
     return this.#aborting.signal
   }
 
   /**
-   * Appends one message, which belongs to the trace of the active span. It has no span of its own: a model's answer has
-   * hundreds of messages. Resolves when it is durable.
-   * @param message of JSON any value, of other content types a string or bytes
+   * Appends one message, which belongs to the trace of the active span. The append has no span of its own: a model's
+   * answer has hundreds of messages. Resolves when the message is durable.
+   * @param message any value for JSON; a string or bytes for other content types
    */
   async append(message: unknown): Promise<void> {
     try {
@@ -91,7 +91,7 @@ export class Run {
 
   /**
    * Appends everything that a source yields, and ends the topic: with `done`, or with `error` if the source fails. If
-   * the topic ends otherwise, the source is stopped.
+   * the topic ends in another way, the source is stopped.
    * @returns how the topic has ended
    * @throws the error of the source; HubError if an append fails
    */
@@ -150,7 +150,7 @@ export class Run {
     return this.#status
   }
 
-  /** Cancels the topic, as anybody else does. */
+  /** Cancels the topic, as a request does: `signal` is aborted. */
   async cancel(): Promise<void> {
     const { status } = await this.#finite.cancel(this.topic, this.#incarnation)
     this.#changed(status)
@@ -206,7 +206,7 @@ export class Run {
     )
   }
 
-  /** Holds the lease of the writer while this process runs. */
+  /** Renews the lease of the writer while this process runs. */
   #hold(lease: number, onError: (err: unknown) => void): void {
     const renew = (): void =>
       void this.#append({ messages: [] }).catch((err: unknown) => {

@@ -6,10 +6,10 @@ import type { Operation, Operations } from '../operation.js'
 const stream: Omit<Operation, 'id' | 'summary'> = {
   tag: 'Subscribe',
   description:
-    'Needs a `subscribe` grant that covers each topic or pattern. `Accept: text/event-stream`, `*/*` or no `Accept` opens an event stream, `Accept: application/json` reads a page of history. What is temporary (429, 503) is answered to a stream with 200, a `fanfare.close` block (`busy`) and the end of the stream, since any other status stops an `EventSource` for good.',
+    'Needs a `subscribe` grant that covers each topic or pattern. `Accept: text/event-stream`, `*/*` or no `Accept` opens an event stream, `Accept: application/json` reads a page of history. A temporary refusal (429, 503) of a stream is a 200 with a `fanfare.close` block (`busy`), after which the stream ends: any other status stops an `EventSource` for good.',
   headers: {
     'Last-Event-ID': {
-      description: 'the last id that the client has read: the stream continues after it',
+      description: 'the last id that the subscriber has received: the stream continues after it',
       schema: values.text,
     },
   },
@@ -25,7 +25,7 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
         'application/json': { schema: History },
       },
     },
-    204: { description: 'The last id is behind the end of a finite topic: nothing follows, and an EventSource stops.' },
+    204: { description: 'The subscriber has the end of the finite topic: nothing follows, and an EventSource stops.' },
   },
   problems: [
     'invalid-pattern',
@@ -42,7 +42,7 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
 
 const head: Omit<Operation, 'id' | 'summary'> = {
   ...stream,
-  description: 'As `GET`, which opens no stream: the answer ends with its head.',
+  description: 'Answers with the head of what `GET` would answer. Opens no stream.',
   answers: {
     ...stream.answers,
     200: { ...stream.answers[200]!, description: 'The head of an event stream, or of a page of history.' },

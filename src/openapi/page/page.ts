@@ -49,7 +49,7 @@ export function renderPage(document: OpenApi): string {
 
 const ORDER = Object.values(OPERATIONS).map(({ id }) => id)
 
-/** Whether the tables have the operation: the page leaves out a `HEAD` that says nothing of its own. */
+/** Whether the tables list the operation. The page leaves out each `HEAD` that is described as its `GET`. */
 function isListed({ operationId }: DescribedOperation): boolean {
   return ORDER.includes(operationId)
 }

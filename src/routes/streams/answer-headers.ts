@@ -22,7 +22,7 @@ const EXPOSED = [
   'Fanfare-Status',
 ].join(', ')
 
-/** The headers of every answer (Durable Streams, 12.7). Only pages that CORS allows can read an answer. */
+/** The headers of every answer (Durable Streams, 12.7). `cross-origin` is safe: CORS decides which pages can read. */
 export const SECURITY = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'cross-origin' }
 
 /** An `onSend` hook that adds the headers of every answer. */

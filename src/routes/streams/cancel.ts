@@ -16,7 +16,7 @@ export async function answerCancel(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  // again: the token may have ended while the body came, and another subject may have created the topic anew
+  // checked again: while the body arrived, the token may have ended, or another subject may have created the topic anew
   const existing = await context.finite.get(topic)
   requireRight(request, topic, existing)
   requireExisting(topic, existing)
@@ -28,7 +28,7 @@ export async function answerCancel(
 }
 
 /**
- * Checks that the bearer may cancel a topic. It reads the state of the topic only if that decides.
+ * Checks that the bearer may cancel a topic. Reads the state of the topic only if the decision depends on it.
  * @throws Problem `not-granted`, `missing-token` for any other bearer, whether or not the topic exists
  */
 export async function requireCanceller(

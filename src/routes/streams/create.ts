@@ -37,7 +37,7 @@ export async function answerCreation(
   const { headers } = request
   const { finite, settings } = context
   if (topic.endsWith(`.${CANCEL}`))
-    throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream, so no stream has it.`)
+    throw new Problem('invalid-stream', `A path that ends with "/${CANCEL}" cancels a stream: no stream can have it.`)
   const fork = readFork(app, request)
   const config = { ...readExpiry(headers), coalesce: readCoalesce(headers), fork }
   const end = readEnd(headers)
@@ -60,8 +60,8 @@ export async function answerCreation(
 }
 
 /**
- * Returns the URL of a request without its query. It is relative to itself (RFC 9110, 10.2.2) if a proxy may have
- * removed a prefix, or names a host or a protocol that cannot be one.
+ * Returns the URL of a request without its query. The URL is relative (RFC 9110, 10.2.2) if a proxy may have removed a
+ * prefix, or if the host or the protocol of the request is not valid.
  */
 function urlOf(request: FastifyRequest): string {
   const { protocol, host, originalUrl } = request
@@ -73,7 +73,8 @@ function urlOf(request: FastifyRequest): string {
 }
 
 /**
- * Reads what the stream is a fork of (Durable Streams, 4.2). The bearer needs a grant to read the source.
+ * Reads the source of a fork (Durable Streams, 4.2); `undefined`: the stream is no fork. The bearer needs a `subscribe`
+ * grant for the source.
  * @throws Problem, HubError
  */
 function readFork(app: FastifyInstance, request: FastifyRequest): Fork | undefined {
@@ -102,8 +103,8 @@ function topicOfSource(from: string, mounts: readonly string[]): EventTopic {
 }
 
 /**
- * Returns the content type of a request as the hub compares it: a fork may spell that of its source in another way.
- * @returns also the content type of the messages
+ * Reads the content type of a request, and returns it spelled as that of the fork's source if both mean the same.
+ * @returns `ofMessages`: the content type of the messages in the body
  */
 async function mediaTypesOf(
   { finite }: StreamsContext,

@@ -110,7 +110,7 @@ class MessageStream implements SinkListener, TailStream {
 
   /** As `TailStream.deliver`. */
   deliver(shared: SharedPage, cursor: number, now: number): boolean {
-    if (cursor > this.#cursor && !shared.isEnd) this.#cursor = cursor // it never goes back
+    if (cursor > this.#cursor && !shared.isEnd) this.#cursor = cursor // the cursor never goes back
     const chunk = shared.chunk(this.#cursor)
     this.#read.after = shared.page.next
     this.#read.sent(shared.page.messages.length, chunk.length)
@@ -155,7 +155,7 @@ class MessageStream implements SinkListener, TailStream {
     }
   }
 
-  /** @returns `false` if the sink is full, and `drained` goes on, or if the stream has ended */
+  /** @returns `false` if the stream has ended, or if the sink is full: then `drained` continues */
   #send(shared: SharedPage): boolean {
     const now = monotonicNow()
     const isQuiet = now - this.#lastWrite >= this.#context.settings.heartbeat
@@ -165,7 +165,7 @@ class MessageStream implements SinkListener, TailStream {
     return true
   }
 
-  /** Why the hub ends the stream. Clients of the protocol skip the block. */
+  /** The block that says why the hub ends the stream. Clients of the protocol ignore it. */
   get #lastBlock(): Chunk {
     const { reason } = this.#read
     return reason === undefined ? Chunk.NOTHING : closeBlock(reason, drawRetry(reason === 'busy'))
@@ -173,7 +173,7 @@ class MessageStream implements SinkListener, TailStream {
 
   /**
    * Ends the stream, unless it has ended.
-   * @param why what is announced, if the hub gives no other reason
+   * @param why the reason in the system topics, unless the hub has ended the stream for a reason of its own
    */
   #end(chunk = this.#lastBlock, why: 'ended' | 'lifetime' | 'gone' = 'gone'): void {
     if (this.#isOver) return

@@ -10,7 +10,7 @@ import { problemOf } from '../../plugins/errors.js'
 import { parseJson } from '../../server/body-json.js'
 import { isJson, isText } from '../../model/media-type.js'
 
-/** The maximum number of values of an array. One transaction stores all of them, and holds the event loop meanwhile. */
+/** The maximum number of values of an array. The transaction that stores all of them blocks the event loop. */
 const MAX_VALUES = 10_000
 
 /**
@@ -34,7 +34,7 @@ export function messagesOf(body: Buffer, contentType: string, maxSize: number): 
 
 /**
  * Splits a text that begins or ends within a character, so that subscribers of its events get the rest as text.
- * @returns the parts of cut characters and the text between them; a body that has no such text as it is
+ * @returns the bytes of the cut characters and the text between them; the whole body if it has no such text
  */
 function wholeParts(body: Buffer, contentType: string): Buffer[] {
   if (!isText(contentType) || isUtf8(body)) return [body]
@@ -61,7 +61,7 @@ export function jsonMessage(value: unknown, maxSize: number): Message {
 }
 
 /**
- * Stores the messages of a body. A refusal tells which message of an array is at fault.
+ * Stores the messages of a body. A refusal names the faulty message of an array.
  * @throws Problem, HubError
  */
 export async function placing<T>(body: Buffer, store: () => Promise<T>): Promise<T> {
@@ -72,7 +72,7 @@ export async function placing<T>(body: Buffer, store: () => Promise<T>): Promise
   }
 }
 
-/** Adds the place of a refused message to an error. If the body is an array, its index comes first in each path. */
+/** Adds the index of a refused message to an error, first in each path, if the body is an array. */
 function placed(err: unknown, body: Buffer): unknown {
   if (!(err instanceof HubError) || err.index === undefined) return err
   const { message, errors, index } = err

@@ -21,7 +21,7 @@ import { readPage } from './shared-pages.js'
 /** The size at which the body of a read ends, in bytes. */
 const CHUNK_BYTES = 1024 * 1024
 
-/** A page of a stream of any type must not run scripts in the hub's origin. */
+/** A finite topic may have any content type, such as HTML. Its pages must not run scripts in the hub's origin. */
 const SANDBOX = { 'content-security-policy': "default-src 'none'; sandbox" }
 /** An answer depends on the token, so a cache asks again each time, with the ETag. */
 const REVALIDATE = { 'cache-control': 'private, no-cache' }
@@ -39,7 +39,7 @@ export async function answerWithState(
   return reply.headers({ ...configHeaders(state), ...stateHeaders(state) }).send(Readable.from([]))
 }
 
-/** Answers `GET`. The span of a live read ends once it is open: the wait would spoil figures about latency. */
+/** Answers `GET`. The span of a live read ends once the read is open: the wait would spoil figures about latency. */
 export async function answerRead(
   context: StreamsContext,
   topic: string,
@@ -51,8 +51,8 @@ export async function answerRead(
 }
 
 /**
- * A read that is answered, or a long poll that is open. It is no `FastifyReply`: a promise of one has the value
- * `undefined`, since a reply is a thenable.
+ * A read that is answered, or a long poll that is open. This is not a `FastifyReply`: a reply is thenable, so a promise
+ * of a reply resolves with `undefined`.
  */
 interface Opened {
   poll?: () => Promise<FastifyReply>
@@ -107,12 +107,12 @@ async function locate(
     await context.hub.streams.caughtUp(context.hub.cursor(after))
     state = await requireState(context, topic)
     if (after > state.tail)
-      throw new FiniteTopicError('invalid-offset', `The offset ${quote(offset)} is behind the tail of the stream.`)
+      throw new FiniteTopicError('invalid-offset', `The offset ${quote(offset)} is after the tail of the stream.`)
   }
   return { state, after: after ?? state.tail }
 }
 
-/** Opens a long poll. It is answered with messages as soon as there are some, or without after a while. */
+/** Opens a long poll. The answer is sent with the first messages, or without messages after a while. */
 async function openPoll(
   context: StreamsContext,
   request: FastifyRequest,
@@ -161,7 +161,7 @@ async function waitForPage(
     while (isEmpty(page) && !read.isEnded) {
       const left = until - monotonicNow()
       if (left <= 0) break
-      // a read at least twice within `ttl` keeps the topic from expiring
+      // two reads within `ttl` keep the topic from expiring
       await read.wait((wake) => waits.join(topic, empty.next, wake), Math.min(left, ttl / 2))
       page = await readPage(finite, topic, empty.next, CHUNK_BYTES)
     }
@@ -172,7 +172,7 @@ async function waitForPage(
   }
 }
 
-/** Whether a page has nothing to tell yet. */
+/** Whether a page has nothing new: no messages, and the topic is open. */
 function isEmpty({ messages, isUpToDate, topic }: MessagePage): boolean {
   return messages.length === 0 && isUpToDate && topic.status === 'open'
 }

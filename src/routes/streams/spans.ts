@@ -7,7 +7,7 @@ import type { StreamQuery } from '../../schemas/finite.js'
 import { cancelledPath, topicOf } from './access.js'
 import { header } from './request-headers.js'
 
-/** Returns the span of a live read. Other reads have none, as pages of history. */
+/** Returns the span of a live read. Other reads have no span, like pages of history. */
 export function spanOfRead(app: FastifyInstance, request: FastifyRequest): RequestSpan | undefined {
   const { live } = request.query as StreamQuery
   if (live === undefined || request.method === 'HEAD') return undefined
