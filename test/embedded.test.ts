@@ -218,9 +218,9 @@ const applications: [
   ['a router that ignores duplicate slashes', { routerOptions: { ignoreDuplicateSlashes: true } }],
   ['a router that ignores case', { routerOptions: { caseSensitive: false } }],
   ['a small limit for bodies', { bodyLimit: 1 }],
-  ['numbers for ids', { genReqId: () => 7 as unknown as string }],
-  ['a log', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
-  ['no log', { logger: false }],
+  ['numbers as request ids', { genReqId: () => 7 as unknown as string }],
+  ['a logger', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
+  ['no logger', { logger: false }],
   [
     'hooks at every step',
     {},
