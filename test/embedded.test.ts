@@ -386,7 +386,7 @@ for (const prefix of [undefined, '', '/']) {
     t.match(
       await app.inject({ method: 'PUT', url: '/status' }),
       { statusCode: 404, body: 'theirs' },
-      'also for unsupported methods on a path of the hub',
+      'the application also answers unsupported methods on a path of the hub',
     )
     t.equal(isProblem(t, await app.inject('/topics/a/events'), 401, 'missing-token').type, '/errors/missing-token')
     t.match(

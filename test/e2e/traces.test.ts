@@ -213,7 +213,7 @@ await t.test(
         traceparent: `00-${TRACE_ID}-${span!.spanId}-01`,
         tracestate: 'congo=t61',
       })),
-      'also if the append has a note of its producer, which no subscriber sees',
+      'subscribers get the trace of each append, and not the note of its producer',
     )
 
     const stream = await openStream(t, `${hub.url}/streams/a?offset=-1&live=sse`, { token: bearer, headers })

@@ -101,7 +101,7 @@ function steps(large: boolean): fc.Arbitrary<Step[]> {
 interface Connection {
   sink: FakeSink
   selection: Selection
-  /** The sequence after which it resumed; `undefined`: it is the client's first connection. */
+  /** The sequence after which it resumed; `undefined`: it was opened without a cursor. */
   after: number | undefined
   replay: number | 'all'
   /** The number of published events when it was opened, and when it was closed. */

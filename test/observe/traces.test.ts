@@ -121,7 +121,7 @@ await t.test('a failure is named, and only a fault of the hub is an error', asyn
       throw new Error('refusal')
     }),
     { message: 'refusal' },
-    'also an error that is thrown at once',
+    'an error that is thrown at once is named too',
   )
   t.strictSame(
     spans().map(({ attributes, status }) => [attributes['error.type'], status.code]),

@@ -67,7 +67,7 @@ await t.test('every route has an operation, and every operation a route', async 
   t.strictSame(
     keys.filter((key) => !served.has(OPERATIONS[key]!.servedBy ?? key)),
     [],
-    'these have no route',
+    'operations without a route',
   )
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -77,7 +77,7 @@ await t.test('every route has an operation, and every operation a route', async 
   t.strictSame(
     Object.keys(OPERATIONS).filter((key) => key.startsWith('HEAD ') && !heads.includes(key)),
     [],
-    'these have no GET',
+    'operations of HEAD without one of GET',
   )
 })
 

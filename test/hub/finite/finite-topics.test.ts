@@ -319,7 +319,7 @@ await t.test('the limit of topics refuses creations, and does not affect existin
   await finite.create('b', TEXT, say('1'))
   await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' }, 'an empty topic counts too')
   t.match(await finite.create('a', TEXT), { created: false })
-  await hub.publish('another', { data: 1 }) // takes the place of the empty topic
+  await hub.publish('another', { data: 1 }) // the limit of the log does not count the empty topic
   await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' })
   await finite.append('a', { ...say('1'), end: 'done' })
   await finite.delete('b')
