@@ -218,9 +218,9 @@ const applications: [
   ['a router that ignores duplicate slashes', { routerOptions: { ignoreDuplicateSlashes: true } }],
   ['a router that ignores case', { routerOptions: { caseSensitive: false } }],
   ['a small limit for bodies', { bodyLimit: 1 }],
-  ['numbers for ids', { genReqId: () => 7 as unknown as string }],
-  ['a log', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
-  ['no log', { logger: false }],
+  ['numbers as request ids', { genReqId: () => 7 as unknown as string }],
+  ['a logger', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
+  ['no logger', { logger: false }],
   [
     'hooks at every step',
     {},
@@ -386,7 +386,7 @@ for (const prefix of [undefined, '', '/']) {
     t.match(
       await app.inject({ method: 'PUT', url: '/status' }),
       { statusCode: 404, body: 'theirs' },
-      'also for unsupported methods on a path of the hub',
+      'the application also answers unsupported methods on a path of the hub',
     )
     t.equal(isProblem(t, await app.inject('/topics/a/events'), 401, 'missing-token').type, '/errors/missing-token')
     t.match(

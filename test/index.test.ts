@@ -244,7 +244,7 @@ await t.test('CORS of the hub does not apply to the application', async (t) => {
 })
 
 await t.test(
-  'CORS in both is refused with the remedy: the hooks of the application run first, and answer the preflights',
+  'CORS in application and hub is refused with the remedy: hooks of the application answer the preflights',
   async (t) => {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))
@@ -316,7 +316,7 @@ await t.test('topics of the maximum length work if the router allows them', asyn
   t.equal(response.statusCode, 201, `${topic.length} characters`)
 })
 
-await t.test('options', async (t) => {
+await t.test('invalid options are refused, and undefined counts as missing', async (t) => {
   /** Starts a hub with these options. */
   async function start(options: Record<string, unknown>): Promise<void> {
     const app = Fastify()
@@ -378,7 +378,7 @@ await t.test('an application gets one decorator with a name: app.hub', async (t)
   )
   const added = (name: string) => [...embedding.get(name)!].filter((member) => !bare.get(name)!.has(member)).sort()
   t.strictSame(added('app'), ['hub'])
-  // the others are those of @fastify/jwt
+  // @fastify/jwt adds the other members
   t.strictSame(added('scope'), ['hub', 'jwt'])
   t.strictSame(added('request'), ['fanfareJwtDecode', 'fanfareJwtVerify'])
   t.strictSame(added('reply'), ['fanfareJwtSign'])

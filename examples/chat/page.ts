@@ -34,12 +34,12 @@ function enter(): void {
   topic = `rooms.${room}`
   leave = [
     hub.presence(topic, people.show),
-    // also with presence, so that both have one connection
+    // with presence like the line above, so that both subscriptions share one stream
     hub.subscribe(`${topic}.*`, take, { replay: 50, presence: true, onGap: (gap) => addNote(wordsOfGap(gap)) }),
   ]
 }
 
-/** A token grants its own name only, so the topic proves the author. */
+/** Shows a message or a typing notice. A token grants its own name only, so the topic proves the author. */
 function take({ topic, type, text = '', time }: HubEvent): void {
   const author = topic.slice(topic.lastIndexOf('.') + 1)
   if (type === 'typing' && author !== user) typing.add(author)

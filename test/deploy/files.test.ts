@@ -119,7 +119,7 @@ await t.test('the addresses of the NATS servers exist', (t) => {
   t.end()
 })
 
-await t.test('both run the same NATS server with the same configuration', (t) => {
+await t.test('compose and Kubernetes run the same NATS server with the same configuration', (t) => {
   const [{ name, files }] = readKustomization().configMapGenerator as [{ name: string; files: string[] }]
   t.strictSame(files, ['nats.conf'])
   t.match(servers.spec.template.spec.volumes, [{ configMap: { name } }])
@@ -131,7 +131,7 @@ await t.test('both run the same NATS server with the same configuration', (t) =>
   t.equal(valueIn('kubernetes/nats.conf', 'max_file_store'), '8GB')
   t.equal(servers.spec.volumeClaimTemplates![0]!.spec.resources.requests.storage, '10Gi')
   const [, minor] = /^nats:2\.(\d+)\./.exec(server.image) ?? []
-  t.ok(Number(minor) >= 12, 'which a hub accepts')
+  t.ok(Number(minor) >= 12, 'a version that a hub accepts')
   t.end()
 })
 
@@ -207,7 +207,7 @@ await t.test('the metrics have a port of their own, to which no Service leads', 
   t.end()
 })
 
-await t.test('a stop may take as long as it needs', (t) => {
+await t.test('each process has enough time for a graceful stop', (t) => {
   for (const name of HUBS)
     t.ok(milliseconds(services[name]!.stop_grace_period!) > composed[0]!.drain + CLOSE_GRACE, name)
   const [command, seconds] = hub.lifecycle.preStop.exec.command

@@ -157,7 +157,7 @@ await t.test('when no hub answers', { skip: skipNginx }, async (t) => {
     t.match(answer.body, { type: '/errors/unavailable', code: 'unavailable', status: 503, requestId: /^[0-9a-f]{32}$/ })
   })
 
-  await t.test('an EventSource comes again after a time of its own', async (t) => {
+  await t.test('an EventSource is told to reconnect after a random time', async (t) => {
     const times = new Set<string>()
     for (let n = 0; n < 10; n++) {
       const headers = { accept: 'text/event-stream', origin }
@@ -173,7 +173,7 @@ await t.test('when no hub answers', { skip: skipNginx }, async (t) => {
       t.ok(retry >= 5_000 && retry < 10_000, `${retry} ms`)
       times.add(String(retry))
     }
-    t.ok(times.size > 5, 'clients do not come at the same time')
+    t.ok(times.size > 5, 'clients do not reconnect at the same time')
   })
 
   await t.test('a request for anything but a stream is refused', async (t) => {

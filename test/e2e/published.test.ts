@@ -13,7 +13,7 @@ import { poll } from '../helper/deadline.js'
 import { freePort } from '../helper/free-port.js'
 import { pack, type Packed } from '../helper/packed.js'
 
-/** npm installs the dependencies, from its cache if it has them, in milliseconds. */
+/** The time limit in milliseconds, which includes the installation of the dependencies by npm. */
 const TIMEOUT = 240_000
 t.setTimeout(TIMEOUT)
 const folder = mkdtempSync(join(tmpdir(), 'fanfare-packed-'))
@@ -69,7 +69,7 @@ await t.test('the licences of the dependencies are allowed', async (t) => {
   t.ok(licences().length > 100)
   t.strictSame(refusedLicences(licences()), [])
   t.equal(refusedLicences(licences({ 'node_modules/x': { version: '1.0.0', license: 'GPL-3.0' } })).length, 1)
-  t.equal(refusedLicences(licences({ 'node_modules/x': { version: '1.0.0' } })).length, 1, 'none is not allowed')
+  t.equal(refusedLicences(licences({ 'node_modules/x': { version: '1.0.0' } })).length, 1, 'a missing one is refused')
   t.strictSame(licences({ 'node_modules/x': { version: '1.0.0', license: 'GPL-3.0', dev: true } }), [])
   for (const { name, text } of notices()) t.match(text, /copyright/i, `the notice of ${name}`)
 })
@@ -91,13 +91,13 @@ function spawnShell(t: Test, cwd: string, command: string, env: Record<string, s
   const child = spawn('env', ['-i', ...variables.map(([name, value]) => `${name}=${value}`), 'sh', '-c', command], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true, // it ends with its shell
+    detached: true, // a process group of its own, which the teardown kills
   })
   t.teardown(() => {
     try {
       process.kill(-child.pid!, 'SIGKILL')
     } catch {
-      // it has ended already
+      // the processes have ended already
     }
   })
   return child

@@ -176,8 +176,8 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   const ahead = known[0]!.replace(/\d+$/, '999')
   const resume = () => openStream(t, streamUrl(second, ['a']), { token: bearer, lastEventId: ahead })
   t.match(await (await resume()).told('close'), { reason: 'busy' }, 'a cursor that only the leader may know is no gap')
-  t.notOk(stream.isClosed, 'streams stay')
-  t.notOk(leads(second), 'it does not take the folder')
+  t.notOk(stream.isClosed, 'streams stay open')
+  t.notOk(leads(second), 'the second hub does not take the folder')
   const nodes = await send<Node[]>(second, 'GET', '/nodes', { token: admin })
   t.match(
     nodes.body.toSorted((a, b) => Number(b.leader) - Number(a.leader)),
@@ -185,7 +185,7 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
       { leader: true, unreachable: true, connections: 0, since: String },
       { leader: false, unreachable: false, connections: 1 },
     ],
-    'it is listed as unreachable',
+    'the leader is listed as unreachable',
   )
   first.signal('SIGCONT')
   await poll(
@@ -219,7 +219,7 @@ await t.test(
       send<{ code: string }>(second, 'PUT', '/cursors/phone', { token: admin, body: { id } }),
       send<{ code: string }>(second, 'GET', '/connections', { token: admin }),
     ]
-    await send(second, 'GET', '/nodes', { token: admin }) // takes half a second: the others have arrived meanwhile
+    await send(second, 'GET', '/nodes', { token: admin }) // takes half a second: the requests have arrived meanwhile
     t.equal(await second.stop(), 0)
     t.notMatch(second.output(), /not stopped within/)
     t.match(await stream.told('close'), { reason: 'drain' })
@@ -247,13 +247,13 @@ await t.test('a replica that was frozen until events were trimmed reports a gap'
   t.match(await resumed.next(), { type: 'fanfare.gap', data: /"reason":"expired"/ })
 })
 
-await t.test('files that another hub opens through hard links are refused with the true reason', async (t) => {
+await t.test('a hub whose files another hub takes through hard links refuses events with the reason', async (t) => {
   const folder = t.testdir({ linked: {} })
   const first = await startHub(t, { FANFARE_LOG: `file:${folder}/log` })
   await publish(first, 'a', { data: 0 }, bearer)
   for (const name of ['data.mdb', 'lock.mdb']) linkSync(`${folder}/log/${name}`, `${folder}/linked/${name}`)
   const second = await startHub(t, { FANFARE_LOG: `file:${folder}/linked` })
-  t.ok(leads(second), 'it finds no socket of the first one')
+  t.ok(leads(second), 'the second hub finds no socket of the first one')
   const refused = await post<{ code: string; detail: string }>(`${first.url}/topics/a/events`, { data: 1 }, bearer)
   t.equal(refused.status, 503)
   t.equal(refused.body.code, 'log-unavailable')

@@ -55,7 +55,7 @@ async function attributesOf(hub: Hub, topic: string): Promise<Record<string, str
 const publishTo = (hub: Hub, path: string, body: unknown, more: Record<string, string> = headers) =>
   send<{ id: string; code?: string }>(hub, 'POST', path, { token: bearer, headers: more, body })
 
-await t.test('a publish is a span of the trace of its request, which readers of the event get', async (t) => {
+await t.test('a publish is a span in the trace of its request, and its event carries this trace', async (t) => {
   const { hub, named, spans } = await startTraced(t)
   const raw = await openLive(t, streamUrl(hub, ['a']), { token: bearer })
   const clouds = await openLive(t, streamUrl(hub, ['a'], { format: 'cloudevents' }), { token: bearer })
@@ -79,7 +79,7 @@ await t.test('a publish is a span of the trace of its request, which readers of 
   const handedOn = { traceparent: `00-${TRACE_ID}-${publish!.spanId}-01`, tracestate: 'congo=t61' }
   t.strictSame(await attributesOf(hub, 'a'), [handedOn], 'history has the span as the parent')
   for (const stream of [raw, clouds, json]) await stream.count(1)
-  t.match(readCloudEvent(clouds.events[0]!.data), handedOn, 'a CloudEvent has it as extension attributes')
+  t.match(readCloudEvent(clouds.events[0]!.data), handedOn, 'a CloudEvent has the trace as extension attributes')
   t.match(JSON.parse(json.events[0]!.data), { attributes: handedOn })
   t.equal(
     spans().filter(({ name }) => name === 'subscribe').length,
@@ -88,7 +88,7 @@ await t.test('a publish is a span of the trace of its request, which readers of 
   )
 })
 
-await t.test('batches, uploads and streams have one span each, and refusals a code', async (t) => {
+await t.test('batches, uploads and streams have one span each, and the span of a refusal has its code', async (t) => {
   const { hub, named } = await startTraced(t)
   const events = [
     { topic: 'b', data: 1 },
@@ -191,7 +191,7 @@ await t.test('requests that are refused before their work begins have a span too
 })
 
 await t.test(
-  'a finite topic has spans of its creation, its appends and its readers, and hands on their trace',
+  'the creation, the appends and the live reads of a finite topic have spans, and its messages carry their trace',
   async (t) => {
     const { hub, spans, named } = await startTraced(t)
     const call = (method: string, path: string, body?: string, more: Record<string, string> = {}) =>
@@ -213,7 +213,7 @@ await t.test(
         traceparent: `00-${TRACE_ID}-${span!.spanId}-01`,
         tracestate: 'congo=t61',
       })),
-      'also if the append has a note of its producer, which no subscriber sees',
+      'subscribers get the trace of each append, and not the note of its producer',
     )
 
     const stream = await openStream(t, `${hub.url}/streams/a?offset=-1&live=sse`, { token: bearer, headers })
@@ -228,7 +228,7 @@ await t.test(
     t.strictSame(
       spans().map(({ name }) => name),
       ['create', 'append', 'append', 'subscribe', 'subscribe', 'append'],
-      'a wait is no part of a span, and other reads have none',
+      'a span does not include waiting, and other reads have no span',
     )
   },
 )

@@ -52,7 +52,7 @@ export interface NatsServer {
   options(more?: Partial<NatsOptions>): NatsOptions
   /** Kills it with SIGKILL. */
   kill(): Promise<void>
-  /** Sends a signal, and waits for the end. */
+  /** Sends a signal, and waits until the process has ended. */
   stop(signal: NodeJS.Signals): Promise<void>
   /** Starts it again, with the same port and folder. */
   start(): Promise<void>
@@ -160,7 +160,7 @@ export async function startNatsCluster(t: Test, count: number): Promise<Monitore
   )
 }
 
-/** Whether JetStream of the server is ready: `undefined`, or true. */
+/** Returns `true` if JetStream of the server is ready, otherwise `undefined`. */
 export async function answers(port: number): Promise<true | undefined> {
   const socket = connect(port, '127.0.0.1')
   try {
@@ -206,7 +206,7 @@ async function install(): Promise<void> {
 
 /**
  * Sends a request to JetStream, as an administrator.
- * @throws Error with the words of JetStream
+ * @throws Error with JetStream's description of the fault
  */
 export async function administer<T = unknown>(server: NatsServer, request: string, body?: object): Promise<T> {
   const connection = await connectToNats({ servers: `127.0.0.1:${server.port}` })

@@ -56,7 +56,7 @@ const liveRead = (info: Partial<LiveRead['info']>, end: (reason: string) => void
   end,
 })
 
-await t.test('live reads are listed, count and end as streams', async (t) => {
+await t.test('live reads are listed, counted and ended like streams', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const { connections } = hub
   await subscribe(['a'])

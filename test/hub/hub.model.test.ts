@@ -1,7 +1,7 @@
 /**
- * A hub with random publishers and subscribers, and its promises: (1) a client can resume from the last id that it has
- * read, (2) events arrive in log order and at most once, and a resume misses and repeats none, (4) a gap is never
- * silent, and never reported without a reason.
+ * A hub with random publishers and subscribers, and its promises: a subscriber can resume from the last id that it has
+ * read; events arrive in log order and at most once, and a resume misses and repeats none; a gap is never silent, and
+ * never reported without a reason.
  */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
@@ -30,7 +30,7 @@ const SELECTIONS: [patterns: string[], types: string[]][] = [
 ]
 const CLIENTS = 5
 
-/** The time limit for shrinking a counterexample. */
+/** The time limit of a property in milliseconds, with its shrinking. Runs beyond the limit are left out. */
 const BOUNDED = { interruptAfterTimeLimit: 6_000 }
 
 interface Plan {
@@ -101,13 +101,13 @@ function steps(large: boolean): fc.Arbitrary<Step[]> {
 interface Connection {
   sink: FakeSink
   selection: Selection
-  /** The sequence after which it resumed; `undefined`: it is the client's first connection. */
+  /** The sequence after which it resumed; `undefined`: it was opened without a cursor. */
   after: number | undefined
   replay: number | 'all'
-  /** The published events when it was opened, and when it was closed. */
+  /** The number of published events when it was opened, and when it was closed. */
   opened: number
   closed: number
-  /** Whether it was never full and never closed, so that it gets every ephemeral event. */
+  /** Whether its sink was never stalled, so that it gets every ephemeral event while it is open. */
   undisturbed: boolean
   /** The part of its bytes that the client has read. */
   read: number
@@ -302,7 +302,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
       } = JSON.parse(event.data) as { reason: string; after: string; oldest: string | null }
       assert.equal(reason, 'expired')
       if (isGapNew) assert.ok(sequenceOf(told) > gap!.after, 'a gap is reported once')
-      assert.ok(sequenceOf(told) >= position, "a gap begins at the client's position or later")
+      assert.ok(sequenceOf(told) >= position, "a gap begins at the client's cursor or later")
       const isMissing = (sequence: number) =>
         sequence > position && trimmedAt(sequence) <= sentAt && (!isReplay || live || trimmedAt(sequence) > asked)
       assert.ok(
@@ -358,7 +358,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   }
 }
 
-/** Ephemeral events have no id. Each is identified by its number among the published events. */
+/** Checks the ephemeral events of a connection. They have no id, so each payload has the number of its event. */
 function checkEphemeral(connection: Connection, published: readonly Published[]): void {
   const { selection, opened, closed, undisturbed, read } = connection
   const got: string[] = []
@@ -446,7 +446,7 @@ async function runSteps(steps: readonly Step[], retain: number, seed?: number): 
   }
 }
 
-/** A batch, or one event of any size, with the blocks of the hub around it. */
+/** The largest write in bytes: a batch, or one event of any size, with the blocks of the hub around it. */
 const LARGEST_WRITE = 2_000_000
 
 await t.test('every client reads each event of the log once and in order', async (t) => {

@@ -403,7 +403,7 @@ await t.test('a stream gets exactly its events, for any publishes and moves in a
         () => `the last event does not arrive: ${JSON.stringify(subscriber.blocks.slice(-5))}`,
       )
 
-      // between two open blocks are exactly the events of the topics between the two cursors
+      // the events between two open blocks are exactly those of the stream's topics between the two cursors
       const { blocks } = subscriber
       let held: string[] = []
       let at = 0

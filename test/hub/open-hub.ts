@@ -11,7 +11,7 @@ import { DelayedLog } from '../helper/delayed-log.js'
 import { anybody } from './anybody.js'
 import { FakeSink } from './fake-sink.js'
 
-/** Runs these tests on a late log, by a seed; default: a memory log without delays. */
+/** The seed of a log whose answers and deltas are late; default: a memory log without delays. */
 const LATE = process.env['TEST_LATE_LOG']
 export const IS_LATE = LATE !== undefined
 
@@ -34,7 +34,7 @@ export interface OpenHub {
   subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { stream: Stream }>
 }
 
-/** Opens a hub on a memory log, by default without heartbeats. It is closed when the test is over. */
+/** Opens a hub on a memory log, by default without heartbeats. The hub is closed when the test is over. */
 export async function openHub(
   t: Test,
   options: Partial<HubOptions> = {},

@@ -53,7 +53,7 @@ await t.test('the traffic of the hub is reported once a second', async (t) => {
   t.match(
     statsOf(console)[1],
     { connections: 2, events: { in: 0 }, busiest: [], latency: { p50: 0, p99: 0 } },
-    'the numbers of ended streams stay',
+    'the totals keep the events of ended streams',
   )
   t.ok(statsOf(console)[1]!.events.out >= 0)
   t.notOk(console.lastEventId?.includes('ephemeral'), 'the statistics are ephemeral')

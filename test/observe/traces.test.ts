@@ -121,7 +121,7 @@ await t.test('a failure is named, and only a fault of the hub is an error', asyn
       throw new Error('refusal')
     }),
     { message: 'refusal' },
-    'also an error that is thrown at once',
+    'an error that is thrown at once is named too',
   )
   t.strictSame(
     spans().map(({ attributes, status }) => [attributes['error.type'], status.code]),
@@ -133,7 +133,7 @@ await t.test('a failure is named, and only a fault of the hub is an error', asyn
   )
 })
 
-await t.test('a refusal before the work begins has a span, unless the error has ended one', async (t) => {
+await t.test('a refusal before the work begins has a span, unless its error has already ended one', async (t) => {
   const spans = register(t)
   const traces = open()
   traces.refuse({ name: 'publish', attributes: none }, {}, new Error('early'), 5)
@@ -152,7 +152,7 @@ await t.test('a refusal before the work begins has a span, unless the error has 
   const span = spans().at(-1)!
   t.match(span, { name: 'append', attributes: { topic: 'a', 'error.type': 'early' } })
   t.equal(span.spanContext().traceId, TRACE_ID)
-  t.ok(span.duration[0] >= 4, 'it begins with the request')
+  t.ok(span.duration[0] >= 4, 'the span begins with the request')
 })
 
 await t.test('the trace of the active span is known', async (t) => {
@@ -167,7 +167,7 @@ await t.test('the trace of the active span is known', async (t) => {
   })
 })
 
-await t.test('a trace that is not recorded is handed on as such', async (t) => {
+await t.test('a trace that is not recorded is handed on as not recorded', async (t) => {
   const spans = register(t, true)
   const traces = open()
   await traces.prepare()

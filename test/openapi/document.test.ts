@@ -12,7 +12,7 @@ import { Compile, type TSchema } from '../../src/schemas/typebox.js'
 import { schemaFile } from '../hub/typed-topics/schema-file.js'
 import { SECRET } from '../helper/token.js'
 
-/** Routes that are not part of the API: the files of the console, and of the page. */
+/** Routes that are not part of the API: the files of the console, and of the page at `/docs`. */
 const FILES = /^GET \/(?:assets\/.*|.*\.(?:html|svg)|docs\/.*)$/
 
 /** Returns the document of a hub, and the routes of the hub. */
@@ -48,7 +48,7 @@ function without(name: string, value: unknown): unknown {
   )
 }
 
-await t.test('without itemSchema it is valid OpenAPI 3.1, as docs/openapi.md says', async (t) => {
+await t.test('the document without itemSchema is valid OpenAPI 3.1, as docs/openapi.md says', async (t) => {
   const { document } = await read(t)
   const older = { ...(without('itemSchema', document) as object), openapi: '3.1.1' }
   const { valid, errors } = await new Validator().validate(older)
@@ -67,7 +67,7 @@ await t.test('every route has an operation, and every operation a route', async 
   t.strictSame(
     keys.filter((key) => !served.has(OPERATIONS[key]!.servedBy ?? key)),
     [],
-    'these have no route',
+    'operations without a route',
   )
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -77,7 +77,7 @@ await t.test('every route has an operation, and every operation a route', async 
   t.strictSame(
     Object.keys(OPERATIONS).filter((key) => key.startsWith('HEAD ') && !heads.includes(key)),
     [],
-    'these have no GET',
+    'operations of HEAD without one of GET',
   )
 })
 
@@ -108,7 +108,7 @@ await t.test('cancelling a stream is an operation of its own', async (t) => {
   const $ref = '#/components/schemas/CancelledStream'
   t.strictSame(cancel.responses['200']!.content, { 'application/json': { schema: { $ref } } })
   const append = paths['/streams/{path}']!['post']!
-  t.equal(append.responses['200']!.content, undefined, 'an append has no answer of JSON')
+  t.equal(append.responses['200']!.content, undefined, 'the answer to an append has no JSON body')
 })
 
 await t.test('every operation has its parts', async (t) => {
@@ -165,7 +165,7 @@ await t.test('each refusal has its codes, and each code is in the table of error
       }
     }
   }
-  // no route has these: they are answered where no route, or another method, is
+  // no operation has this code: it is the answer to a method that a path does not support
   t.strictSame(
     Object.keys(refusals).filter((code) => !seen.has(code)),
     ['method-not-allowed'],

@@ -15,7 +15,7 @@ interface Listed {
 
 type Headers = Record<string, string>
 
-/** What differs in a request from one that the operation accepts. */
+/** The difference from a request that the operation accepts. */
 interface Fault {
   query?: string
   headers?: Headers
@@ -33,7 +33,7 @@ const bearer = (value: string): Fault => ({ headers: { authorization: `Bearer ${
 
 const FAULTS: Record<string, Fault> = {
   'no token': { headers: { authorization: '' } },
-  'a token that is none': bearer('x'),
+  'a text that is not a token': bearer('x'),
   'a token without grants': bearer(token({ sub: 'u1' })),
   'an expired token': bearer(token({ sub: 'u1', exp: 1 })),
   'a cookie on a page of another site': {
@@ -50,7 +50,7 @@ const FAULTS: Record<string, Fault> = {
   },
   'an unknown parameter': { query: 'unheard-of=1' },
   'a token in the query': { query: 'access_token=1' },
-  'no type that the client accepts': { headers: { accept: 'image/png' } },
+  'a client that accepts images only': { headers: { accept: 'image/png' } },
   'a long parameter': { param: 'a'.repeat(1_000) },
   'a body of another type': { payload: '<a/>', headers: { 'content-type': 'application/xml' } },
   'a text': { payload: 'a', headers: { 'content-type': 'text/plain' } },
@@ -148,7 +148,7 @@ await t.test('the document lists every refusal, and no other one', async (t) => 
 await t.test('operations that count as publishing are refused above the rate, as documented', async (t) => {
   const { app, operations } = await openHub(t, { publishRate: 1 })
   for (const listed of operations) {
-    if (listed.name === 'PATCH /connections/{id}') continue // which limits pending replays
+    if (listed.name === 'PATCH /connections/{id}') continue // its `rate-limited` is about pending replays
     const headers = { authorization: `Bearer ${token({ sub: listed.operation.operationId, publish: ['**'] })}` }
     const statuses: number[] = []
     for (let n = 0; n < 3; n++) statuses.push((await app.inject(requestFor(listed, { headers }))).statusCode)

@@ -3,8 +3,8 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 const DAY = 86_400_000
 
 /**
- * A key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. It is valid from
- * and until these times after now, in milliseconds.
+ * Returns a key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. `from`
+ * and `until` are the bounds of its validity, in milliseconds after now.
  * @param host the only name; default: `localhost` and 127.0.0.1
  */
 export function selfSigned({ from = -DAY, until = DAY, host = '' } = {}): { key: string; cert: string } {

@@ -1,4 +1,4 @@
-/** The hub behind each proxy of deploy/, as real programs, with the files that ship. */
+/** The hub behind each proxy of deploy/: real programs with the configuration files that ship. */
 import https from 'node:https'
 import t, { type Test } from 'tap'
 import { poll, within } from '../../helper/deadline.js'
@@ -15,7 +15,7 @@ const admin = token({ sub: 'root', admin: true })
 const HEARTBEAT = 400
 /** The limit of the time to a first byte, in milliseconds. */
 const AT_ONCE = 100
-/** How often a time is measured. The best counts: the machine may be busy, but a buffer delays every one. */
+/** How often a time is measured. The least counts: a busy machine delays some measurements, a buffer delays all. */
 const TRIES = 5
 const STREAMS = 200
 const NDJSON = { authorization: `Bearer ${bearer}`, 'content-type': 'application/x-ndjson' }
@@ -93,7 +93,7 @@ async function testAddress(t: Test, { proxy, pem, hub }: Behind): Promise<void> 
   const answer = await request<{ address: string }>(`${hub.url}/connections/${id}`, {
     headers: { authorization: `Bearer ${admin}` },
   })
-  t.equal(answer.body.address, '127.0.0.9', 'whatever the client says of itself')
+  t.equal(answer.body.address, '127.0.0.9', 'the address that the client claims is ignored')
   stream.destroy()
 }
 
@@ -187,7 +187,7 @@ async function testHead(t: Test, { client }: Behind): Promise<void> {
 const METRICS = ['/metrics', '/metrics?x=1', '/%6Detrics', '//metrics', '/./metrics', '/x/../metrics']
 
 async function testMetrics(t: Test, { hub, proxy, pem, client }: Behind): Promise<void> {
-  t.equal((await request(`${hub.url}/metrics`)).status, 200, 'the hub has them')
+  t.equal((await request(`${hub.url}/metrics`)).status, 200, 'the hub has metrics')
   const other = await Http2Client.connect(t, proxy.port, { pem, host: APP_HOST })
   for (const path of METRICS) {
     const answers = [await client.send('GET', path), await other.send('GET', `/hub${path}`)]
@@ -212,7 +212,7 @@ async function testUrls(t: Test, { proxy, pem }: Behind, name: string, prefix: '
     return client.send('GET', pathname, headers)
   }
   const path = `/streams/${name}/a:${prefix.slice(1)}b`
-  // each proxy replaces them
+  // headers that each proxy replaces
   const own = { 'x-forwarded-prefix': '/of-the-client', 'x-forwarded-host': 'client.example', 'x-forwarded-proto': 'x' }
   const created = await client.send('PUT', prefix + path, { ...headers, ...own, 'content-type': 'text/plain' }, 'x')
   t.equal(created.headers.location, urlOf(path))
@@ -270,7 +270,7 @@ async function testReload(t: Test, { proxy, pem }: Behind, topic: string): Promi
   const expected = Array.from({ length: count }, (_, n) => String(n))
   t.strictSame([...texts(stream), ...texts(resumed)], expected, 'each event comes once, in order')
   t.notOk([...stream.all, ...resumed.all].some(({ type }) => type === 'fanfare.gap'))
-  t.comment(`${stream.events.length} of ${count} events before the stream was left`)
+  t.comment(`${stream.events.length} of ${count} events arrived before the stream was left`)
 }
 
 async function testRedirect(t: Test, { proxy }: Behind): Promise<void> {
@@ -300,7 +300,7 @@ await t.test('the hub behind each proxy', async (t) => {
       await t.test('an NDJSON upload goes through line by line with HTTP/2', (t) =>
         testUpload(t, behind, beginHttp2(behind), `${name}-h2`),
       )
-      await t.test('and with HTTP/1.1', (t) => testUpload(t, behind, beginHttp1(t, behind), `${name}-h1`))
+      await t.test('an NDJSON upload with HTTP/1.1', (t) => testUpload(t, behind, beginHttp1(t, behind), `${name}-h1`))
       await t.test(`200 streams at once, ${program.streams} on a connection`, (t) =>
         testManyStreams(t, behind, program.streams),
       )
@@ -308,9 +308,9 @@ await t.test('the hub behind each proxy', async (t) => {
       await t.test('the metrics are not public', (t) => testMetrics(t, behind))
       await t.test('a request that has as many and as large headers as the hub takes', (t) => testHead(t, behind))
       await t.test('URLs in answers lead to the hub under that path', (t) => testUrls(t, behind, name, '/hub'))
-      await t.test('and on a host of its own', (t) => testUrls(t, behind, name, ''))
+      await t.test('URLs in answers lead to the hub on its own host', (t) => testUrls(t, behind, name, ''))
       await t.test('plain HTTP is redirected', (t) => testRedirect(t, behind))
-      await t.test('a reload loses nothing that a resume does not bring back', (t) =>
+      await t.test('after a reload of the proxy, a resume brings back every missed event', (t) =>
         testReload(t, behind, `${name}-reload`),
       )
     })

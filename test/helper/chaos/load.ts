@@ -63,7 +63,7 @@ const PAUSES = [0, 2, 10, 30]
 const SLACK = 6_000
 /** Only ids this young are published again, in milliseconds: the deduplication window has two minutes. */
 const YOUNG = 30_000
-/** Pauses shorter than this are not kept, in milliseconds. */
+/** Pauses shorter than this are not recorded, in milliseconds. */
 const LONG_PAUSE = 500
 
 export class Load {
@@ -245,7 +245,7 @@ export class Load {
     return receipt
   }
 
-  /** @returns the answer of a hub that has stored the events; `undefined`: it has not, or did not say so */
+  /** @returns the answer of a hub that has accepted the events; `undefined`: the hub has refused or not answered */
   async #ask<Body>(operation: Operation, place: HubPlace): Promise<Answer<Body> | undefined> {
     const at = this.#story.now()
     const most = this.#options.patience + SLACK

@@ -21,7 +21,7 @@ import { readHistory, Truth } from './truth.js'
 export interface ChaosOptions {
   hubs: readonly HubPlace[]
   groups: readonly Group[]
-  /** The servers that the hubs need to learn of changes, if any. */
+  /** The servers through which the hubs learn of changes, if any. */
   servers?: readonly Place[]
   kills: number
   /** The time after which there are no more faults, in milliseconds. */
@@ -41,7 +41,7 @@ export interface ChaosOptions {
   pauses?: readonly number[]
   /** Called when nothing could be published for `STALL`. Returns whether it has removed the cause. */
   relieve?: (faults: Faults) => Promise<boolean>
-  /** Further faults after each fault. Returns the times for which nothing could be published. */
+  /** Makes further faults after each fault. Returns the time in which nothing could be published, if any. */
   between?: (chaos: { faults: Faults; numbers: Random }) => Promise<Span | undefined>
 }
 
@@ -58,9 +58,9 @@ const LONG_PAUSE = 5_000
 const BEFORE = 8_000
 /** The number of events that are published after the last fault. */
 const CALM = 200
-/** With so many kills, events have certainly been removed before every subscriber has read them. */
+/** With so many kills, the hubs have certainly removed events that a subscriber had not read. */
 const MANY = 50
-/** The time limit for everybody to read the rest after the last fault, in milliseconds. */
+/** The time limit for all subscribers to read the rest after the last fault, in milliseconds. */
 const END = 60_000
 
 /** The number of lines of a hub's log that explain a broken promise. */
@@ -134,7 +134,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
   await Promise.all([...subscribers, ...absent, attendance].map((part) => part.end()))
   report()
 
-  /** Notices when nothing can be published any more, whatever has happened. */
+  /** Reports a broken promise when nothing can be published any more, whatever the cause. */
   async function watchPublishing(): Promise<void> {
     for (let from = 0; isPublishing && isWell();) {
       await delay(LOOK)
@@ -146,7 +146,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     }
   }
 
-  /** Checks the log, and then what was read of it. */
+  /** Checks the log, and then what the subscribers have read. */
   async function checkAll() {
     const [first, ...others] = hubs as [HubPlace, ...HubPlace[]]
     const truth = new Truth(await readHistory(first, ['load.**'], anything, story))
@@ -200,7 +200,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     if (story.violations.length > 0) for (const line of story.lines()) t.comment(line)
     t.strictSame(story.violations.map(({ text }) => text).slice(0, 5), [], 'every promise is kept')
     if (!checked) return
-    t.ok(checked.deliveries > checked.events, 'subscribers have read much')
+    t.ok(checked.deliveries > checked.events, 'there were more deliveries than events')
     t.ok(checked.moves > 0 && checked.replayed > 0, 'there were moves and replays')
     if (faults.kills >= MANY) t.ok(checked.gaps > 0, 'there were gaps')
     t.ok(guests.ended > 0 && checked.changes > 0, 'tokens have ended, and subjects came and went')
@@ -219,7 +219,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
   }
 }
 
-/** Returns 20 subscribers of every kind. */
+/** Returns 20 subscribers, some of each kind. */
 function makeSubscribers(t: Test, hubs: readonly HubPlace[], seed: number, story: Story): Subscriber[] {
   const [a, b] = [TOPICS[0]!, TOPICS[9]!]
   const selections = [['load.**'], ['load.**'], ['load.a.*'], [a], [a, b], ['load.*.12', a], ['load.b.*', 'load.a.*']]
@@ -267,7 +267,7 @@ function logsOf(hubs: readonly HubPlace[]): string[] {
   )
 }
 
-/** Returns the errors in the logs of the hubs, and what the hubs tell the operator of their log, with their numbers. */
+/** Returns the errors in the logs of the hubs, and the log lines about the stream on NATS, each with its count. */
 function errorsOf(hubs: readonly HubPlace[]): string[] {
   const counts = new Map<string, number>()
   for (const line of hubs.flatMap(({ processes }) => processes.flatMap((hub) => hub.logs()))) {

@@ -30,7 +30,7 @@ async function hasPresent(hub: ClusterHub, subjects: readonly string[]): Promise
   )
 }
 
-/** Opens three hubs, and a stream with presence at the first two. */
+/** Opens three hubs, and a stream with presence at each of the first two. */
 async function openWatched(t: Test, options: Parameters<typeof openHubs>[2] = {}) {
   const { hubs, start } = await openHubs(t, 3, { presenceGrace: GRACE, ...options })
   const [a, b, c] = hubs as [ClusterHub, ClusterHub, ClusterHub]
@@ -49,7 +49,7 @@ async function openWatched(t: Test, options: Parameters<typeof openHubs>[2] = {}
   return { a, b, c, start, watchers, expect }
 }
 
-await t.test('a subject of several processes joins once and leaves once', async (t) => {
+await t.test('a subject with streams in several processes joins once and leaves once', async (t) => {
   const { a, b, c, expect } = await openWatched(t)
   const streams = [
     await c.subscribe(['room'], { subject: 'ann', info: 'Ann' }),
@@ -83,7 +83,7 @@ await t.test('a reconnect to another process within the grace is not a leave', a
   t.strictSame(await present(c), ['ann 1'])
 })
 
-await t.test('a subject that joins in two processes at once is one join for each stream', async (t) => {
+await t.test('a subject that joins in several processes at once is one join for each stream', async (t) => {
   const { a, b, c, expect } = await openWatched(t, { seed: 1 })
   await Promise.all([a, b, c].map(({ subscribe }) => subscribe(['room'], { subject: 'ann' })))
   await settle(50)

@@ -18,7 +18,7 @@ async function open(t: Test, options: Partial<HubOptions> = {}, retention: Parti
   return { ...opened, finite: opened.hub.finite }
 }
 
-/** Waits until a state holds. */
+/** Waits until a condition holds. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
   await poll(
     async () => ((await holds()) ? true : undefined),
@@ -55,7 +55,7 @@ await t.test('a topic is created, appended to, read and ended', async (t) => {
   t.match(await finite.append('a.b', { messages: [], end: 'done' }), { duplicate: false, topic: { status: 'done' } })
 })
 
-await t.test('a creation that is repeated finds the topic, another one is refused', async (t) => {
+await t.test('a repeated creation finds the topic, and a creation with another configuration is refused', async (t) => {
   const { finite } = await open(t)
   const { topic } = await finite.create('a', { ...TEXT, ttl: 5_000 })
   t.match(await finite.create('a', { ...TEXT, ttl: 5_000 }), {
@@ -148,7 +148,7 @@ await t.test('the appends of a producer are stored once and in order', async (t)
   t.equal(await textOf(finite, 'a'), '012aqe')
 })
 
-await t.test('appends have an order, a content type and a size', async (t) => {
+await t.test('an append with a wrong order, content type or size is refused', async (t) => {
   const { finite } = await open(t, { maxEventSize: 10, maxStreamSize: 20 })
   await finite.create('a', TEXT)
   await finite.append('a', { ...say('1'), order: 'b' })
@@ -165,7 +165,7 @@ await t.test('appends have an order, a content type and a size', async (t) => {
   t.match((await finite.append('a', { messages: [], end: 'done' })).topic, { size: 20 }, 'a full topic can end')
 })
 
-await t.test('all finite topics together take a part of the log', async (t) => {
+await t.test('all finite topics together take a limited part of the log', async (t) => {
   const { finite } = await open(t, { streamRoom: 5_000 })
   await finite.create('a', TEXT)
   await t.rejects(finite.append('a', say('x'.repeat(5_000))), { code: 'streams-full' })
@@ -191,7 +191,7 @@ await t.test('a cancelled topic refuses its writer', async (t) => {
   t.match(await finite.cancel('b'), { status: 'done' }, 'a topic that has ended stays as it is')
 })
 
-await t.test('a deleted topic leaves nothing, and can be created again', async (t) => {
+await t.test('a deleted topic leaves nothing behind, and can be created again', async (t) => {
   const { finite, log } = await open(t)
   const { topic } = await finite.create('a', TEXT)
   await finite.append('a', { ...say('x'), producer: { id: 'p', epoch: 3, seq: 0 } })
@@ -245,7 +245,7 @@ await t.test('a topic expires after a time without reads and appends', async (t)
     return (await finite.get('default')) === undefined
   })
   while (Date.now() - began < 450) await finite.read('ttl', 0, 1)
-  t.ok(await finite.get('ttl'), 'reads keep the topic')
+  t.ok(await finite.get('ttl'), 'reads keep the topic alive')
   await eventually(async () => (await finite.get('ttl')) === undefined)
   await eventually(async () => (await log.records.list('')).length === 0)
   t.match(log.view.stats(), { events: 0 })
@@ -266,7 +266,7 @@ await t.test('a writer that disappears ends its topic with an error', async (t) 
   await t.rejects(finite.append('a', { messages: [] }), { code: 'stream-closed' })
 })
 
-await t.test('many topics expire, and leave nothing', async (t) => {
+await t.test('many topics expire, and leave nothing behind', async (t) => {
   const { finite, log, errors } = await open(t, { streamTtl: 10 })
   const count = 10_000
   for (let n = 0; n < count; n += 500) {
@@ -311,15 +311,15 @@ await t.test('a wait ends when the hub closes', async (t) => {
   t.throws(() => void finite.create('b', TEXT), { code: 'hub-closed' })
 })
 
-await t.test('the number of topics limits creations, and nothing that exists', async (t) => {
+await t.test('the limit of topics refuses creations, and does not affect existing topics', async (t) => {
   const { hub } = await openHub(t, { maxTopics: 3 }, { topics: 3 })
   const { finite } = hub
   await hub.publish('ordinary', { data: 1 })
   await finite.create('a', TEXT)
   await finite.create('b', TEXT, say('1'))
-  await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' }, 'also an empty topic counts')
+  await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' }, 'an empty topic counts too')
   t.match(await finite.create('a', TEXT), { created: false })
-  await hub.publish('another', { data: 1 }) // takes the place of the empty topic
+  await hub.publish('another', { data: 1 }) // the limit of the log does not count the empty topic
   await t.rejects(finite.create('c', TEXT), { code: 'too-many-topics' })
   await finite.append('a', { ...say('1'), end: 'done' })
   await finite.delete('b')

@@ -54,7 +54,7 @@ function lockOf(folder: string): string {
 }
 
 await t.test('a frozen owner keeps the folder, even if its queue of connections is full', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'fanfare-lock-')) // the path of a socket may have 107 bytes
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-lock-')) // the path of a socket has at most 107 bytes
   t.teardown(() => rmSync(folder, { recursive: true }))
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   const path = lockOf(folder)
@@ -272,7 +272,7 @@ await t.test(
     const again = await startHub(t, { FANFARE_LOG: `file:${folder}` })
     t.notOk(
       again.logs().some(({ role }) => role === 'leader'),
-      'a hub at the first path joins it',
+      'a hub at the first path joins the leader',
     )
     await publish(again, 'a', { data: 4 }, anyTopic())
     t.equal(other.view.head, 4)

@@ -9,7 +9,7 @@ import { DATA_FILE } from '../../../src/log/lmdb/store-folder.js'
 /** More than `Room` writes at once, in bytes. */
 const PART = 256 * 1024
 
-await t.test('a process that wakes after another one has taken the file writes nothing over its pages', async (t) => {
+await t.test('a process that wakes does not overwrite the pages of another one that has taken the file', async (t) => {
   const folder = t.testdir({})
   const tables = openStore(folder, { durability: 'commit' })
   const room = new Room(folder, tables)

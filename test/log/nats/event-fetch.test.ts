@@ -42,7 +42,7 @@ await t.test('events that the stream has are returned in order, without further 
   t.equal(settled(), 0)
 })
 
-await t.test('an event that was trimmed meanwhile is missing, and is no loss', async (t) => {
+await t.test('an event that was trimmed meanwhile is missing, and does not count as lost', async (t) => {
   const { events, lost } = prepare({ indexed: [2], stored: [2] })
   t.strictSame(await events(1, 2), [undefined, '2'])
   t.strictSame(lost, [])

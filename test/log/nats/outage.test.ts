@@ -76,7 +76,7 @@ await t.test('a server that is killed in the middle of publishing loses nothing'
     const before = acknowledged.size
     await is(() => acknowledged.size > before + 200, 'nothing is published')
     await server.kill()
-    await delay(50) // appends meet a server that is away
+    await delay(50) // meanwhile appends find no server
     await server.start()
   }
   const before = acknowledged.size
@@ -85,10 +85,10 @@ await t.test('a server that is killed in the middle of publishing loses nothing'
   await Promise.all(publishing)
   await is(() => (told.at(-1)?.[0] ?? 0) >= Math.max(...acknowledged.keys()), 'the other process lags')
   const delivered = new Map(told)
-  t.equal(delivered.size, told.length, 'each is delivered once')
+  t.equal(delivered.size, told.length, 'each event is delivered once')
   t.ok(
     told.every(([sequence], n) => n === 0 || sequence > told[n - 1]![0]),
-    'in order',
+    'events are delivered in order',
   )
   t.strictSame(
     [...acknowledged].filter(([sequence, payload]) => delivered.get(sequence) !== payload),
@@ -151,12 +151,12 @@ await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
     }
   })
 
-  await t.test('refuse ids that only JetStream knows', async (t) => {
+  await t.test('recognise ids that only JetStream knows', async (t) => {
     const nats = server.options()
     const a = await open(t, nats)
     await a.append([event('a', { id: 'x' }), event('b', { id: 'x' })])
     await a.purge('a')
-    const b = await open(t, nats) // it has not seen the purged event
+    const b = await open(t, nats) // this log has not seen the purged event
     t.strictSame(await b.append([event('a', { id: 'x' }), event('c'), event('a', { id: 'y' })]), [
       { sequence: 1, duplicate: true },
       { sequence: 3, duplicate: false },
