@@ -6,7 +6,7 @@ export function share(log: EventLog): EventLog {
   return {
     view: log.view,
     records: log.records,
-    append: (events) => log.append(events),
+    append: (events, options) => log.append(events, options),
     follow: (apply) => log.follow(apply),
     scan: (selection, span, visit) => log.scan(selection, span, visit),
     locate: (selection, beginning) => log.locate(selection, beginning),
