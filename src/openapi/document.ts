@@ -5,34 +5,12 @@ import type { PatternSchemas } from '../model/json-schema.js'
 import { namedSchemas, References, withReferences } from './components.js'
 import { TAGS, type Operation } from './operation.js'
 import { addHeads } from './heads.js'
+import type { OpenApi } from './open-api.js'
 import { OPERATIONS } from './operations.js'
-import { parametersOf, type Parameter } from './parameters.js'
-import { answersOf, bodyOf, type Described } from './responses.js'
+import { parametersOf } from './parameters.js'
+import { answersOf, bodyOf } from './responses.js'
 import { describedPath, keyOf, type Route } from './route.js'
 import { describeTopics } from './topic-schemas.js'
-
-/** The parts of a document that this package reads. */
-export interface OpenApi {
-  openapi: string
-  info: { title: string; version: string; description: string }
-  servers: { url: string }[]
-  tags: { name: string; description: string }[]
-  paths: Record<string, Record<string, DescribedOperation>>
-  components: { schemas: Record<string, object | boolean>; securitySchemes: Record<string, object> }
-  /** The schemas of typed topics: references by pattern, or by pattern and type. */
-  'x-typed-topics'?: Record<string, unknown>
-}
-
-export interface DescribedOperation {
-  operationId: string
-  summary: string
-  description?: string
-  tags: string[]
-  security?: Record<string, string[]>[]
-  parameters?: Parameter[]
-  requestBody?: Described
-  responses: Record<string, Described>
-}
 
 /** What a document describes. */
 export interface DocumentSource {

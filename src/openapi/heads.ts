@@ -1,5 +1,5 @@
 /** The operations of `HEAD`: each `GET` has one, which is answered without a body. */
-import type { DescribedOperation, OpenApi } from './document.js'
+import type { DescribedOperation, OpenApi } from './open-api.js'
 import { OPERATIONS } from './operations.js'
 import { answersOf, type Described } from './responses.js'
 import type { References } from './components.js'

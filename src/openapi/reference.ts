@@ -1,5 +1,6 @@
 /** Builds the OpenAPI document and the page that shows it. */
-import { buildDocument, type DocumentSource, type OpenApi } from './document.js'
+import { buildDocument, type DocumentSource } from './document.js'
+import type { OpenApi } from './open-api.js'
 import { renderPage } from './page/page.js'
 import { STYLE } from './page/style.js'
 

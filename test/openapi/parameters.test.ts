@@ -1,6 +1,6 @@
 /** The schemas of parameters in the document are true: the hub accepts the values that they allow, and no others. */
 import t from 'tap'
-import type { OpenApi } from '../../src/openapi/document.js'
+import type { OpenApi } from '../../src/openapi/open-api.js'
 import type { Parameter } from '../../src/openapi/parameters.js'
 import { Compile, type TSchema } from '../../src/schemas/typebox.js'
 import { token } from '../helper/token.js'

@@ -2,7 +2,7 @@
 import type { InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import type { ProblemCode } from '../../src/errors.js'
-import type { DescribedOperation, OpenApi } from '../../src/openapi/document.js'
+import type { DescribedOperation, OpenApi } from '../../src/openapi/open-api.js'
 import { anyTopic, token } from '../helper/token.js'
 import { openApp } from '../routes/open-app.js'
 

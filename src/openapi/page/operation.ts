@@ -1,6 +1,6 @@
 /** Shows one operation: what it takes, what it answers, and how it is refused. */
 import { refusals, type ProblemCode } from '../../errors.js'
-import type { DescribedOperation } from '../document.js'
+import type { DescribedOperation } from '../open-api.js'
 import { html, prose, type Html } from './html.js'
 import { sentence, typeOf, type Schema } from './schema.js'
 

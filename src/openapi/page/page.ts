@@ -1,6 +1,6 @@
 /** Renders the document as one page of HTML, without scripts. */
 import { refusals } from '../../errors.js'
-import type { DescribedOperation, OpenApi } from '../document.js'
+import type { DescribedOperation, OpenApi } from '../open-api.js'
 import { OPERATIONS } from '../operations.js'
 import { html, prose, type Html } from './html.js'
 import { operationSection } from './operation.js'
