@@ -399,6 +399,8 @@ class Model {
   }
 
   async #purge(topic: string, wait: boolean): Promise<void> {
+    // the leader performs the appends of a replica first, which the replica does not know of yet
+    if (this.#isReplica) await Promise.all(this.#pending.map(({ done }) => done))
     const log = this.#log
     let head: number
     let kept: number
