@@ -166,7 +166,8 @@ export class NatsCluster implements Cluster {
   async #join(): Promise<void> {
     this.#say(this.#subjects.who)
     this.#timer = setInterval(() => this.#tick(), SIGN_INTERVAL).unref()
-    await this.#link.connection.flush()
+    // if the connection breaks meanwhile, the node announces itself again once there is another
+    await Promise.race([this.#link.connection.flush().catch(() => undefined), later(this.#timeout)])
     await later(GREETING)
   }
 
