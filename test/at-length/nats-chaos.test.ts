@@ -3,8 +3,9 @@
  * server at a time is away, and with `NATS_OUTAGES` now and then two: then nothing can be published, and publishing
  * continues afterwards. Every promise of the API holds for all publishers and subscribers.
  *
- * `NATS_KILLS` is the number of kills, `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats the
- * choices of a run (docs/scaling.md).
+ * `NATS_KILLS` is the number of kills; without it the test is skipped, since a NATS server may stop to store events under
+ * these faults (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats the
+ * choices of a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
@@ -18,10 +19,10 @@ import { skipNats, startNatsCluster } from '../helper/nats.js'
 import type { Random } from '../helper/random.js'
 import { anyTopic } from '../helper/token.js'
 
-const KILLS = Number(process.env['NATS_KILLS'] ?? 100)
+const KILLS = Number(process.env['NATS_KILLS'] ?? 0)
 const SEED = Number(process.env['NATS_SEED'] ?? Date.now() % 1_000_000)
-/** On a busy machine the faults end after this time unless the number of kills is given, in milliseconds. */
-const MAX_TIME = Number(process.env['NATS_TIME'] ?? (process.env['NATS_KILLS'] === undefined ? 75_000 : Infinity))
+/** The time after which there are no more faults, in milliseconds. */
+const MAX_TIME = Number(process.env['NATS_TIME'] ?? Infinity)
 /** The times between two faults, in milliseconds. */
 const PAUSES = [20, 50, 100, 300]
 /** FANFARE_NATS_TIMEOUT, in milliseconds. */
@@ -48,9 +49,11 @@ const NOTICED = 15_000
 const OUTAGE = 2_500
 const RECOVERY = 60_000
 
+const skip = KILLS > 0 ? skipNats : 'set NATS_KILLS to run the chaos test on NATS'
+
 t.setTimeout(300_000 + KILLS * 5_000)
 
-await t.test('every promise holds whichever processes are killed', { skip: skipNats }, async (t) => {
+await t.test('every promise holds whichever processes are killed', { skip }, async (t) => {
   t.comment(`NATS_KILLS=${KILLS} NATS_SEED=${SEED}`)
   const story = new Story()
   const started = await startNatsCluster(t, 3)
