@@ -3,9 +3,9 @@
  * server at a time is away, and with `NATS_OUTAGES` now and then two: then nothing can be published, and publishing
  * continues afterwards. Every promise of the API holds for all publishers and subscribers.
  *
- * `NATS_KILLS` is the number of kills; without it the test is skipped, since a NATS server may stop to store events under
- * these faults (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats the
- * choices of a run.
+ * `NATS_KILLS` is the number of kills; without it the test is skipped, since a NATS server may stop to store events
+ * under these faults (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats
+ * the choices of a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
@@ -98,8 +98,8 @@ await t.test('every promise holds whichever processes are killed', { skip }, asy
 })
 
 /**
- * Resolves when every server says that it has all streams, or after a time: the health of the servers is no promise of a
- * hub, and what the hubs promise is checked all the same.
+ * Resolves when every server says that it has all streams, or after a time: the health of the servers is no promise of
+ * a hub, and what the hubs promise is checked all the same.
  */
 async function recovered(story: Story, servers: readonly NatsPlace[]): Promise<void> {
   await poll(
