@@ -120,7 +120,7 @@ function useResults(text: Signal<string>, go: (result: Result) => void): Results
 
 /**
  * Returns the index of the chosen result among new results. An arrow key may have chosen one before these came; the
- * first result was chosen by nobody.
+ * first result is the default, not a choice.
  */
 function indexAmong(found: readonly Result[], kept: Result | undefined, chosen: number): number {
   if (!kept || chosen === 0) return 0

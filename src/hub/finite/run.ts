@@ -5,6 +5,7 @@ import { isJson, isText } from '../../model/media-type.js'
 import { quote } from '../../model/quote.js'
 import { appendTo } from '../../observe/span-attributes.js'
 import type { Traces } from '../../observe/traces.js'
+import { bytesMessage } from './bytes-message.js'
 import type { AppendAnswer, AppendRequest, FiniteTopic, Message } from './finite-topic.js'
 import type { HubFiniteTopics } from './finite-topics.js'
 import { readSource } from './source.js'
@@ -184,7 +185,7 @@ export class Run {
       if (this.#isText) return { kind: 'text', payload: message }
       return { kind: 'bytes', payload: Buffer.from(message).toString('base64') }
     }
-    if (message instanceof Uint8Array) return bytesOf(message, this.#isText)
+    if (message instanceof Uint8Array) return bytesMessage(message, this.contentType)
     throw new HubError(
       'invalid-event',
       `A message of the content type ${quote(this.contentType)} is a string or a Uint8Array, not ${quote(message)}. Create the topic with contentType: 'application/json' for other values.`,
@@ -214,16 +215,6 @@ export class Run {
       })
     this.#renewal = setInterval(renew, Math.max(1, lease / RENEWALS)).unref()
   }
-}
-
-/** Returns bytes as a message: as text, if the content type is text and the bytes are UTF-8. */
-function bytesOf(bytes: Uint8Array, isText: boolean): Message {
-  const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (isText) {
-    const text = payload.toString()
-    if (Buffer.from(text).equals(payload)) return { kind: 'text', payload: text }
-  }
-  return { kind: 'bytes', payload: payload.toString('base64') }
 }
 
 function isGone(err: unknown): boolean {

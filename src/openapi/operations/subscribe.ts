@@ -42,7 +42,7 @@ const stream: Omit<Operation, 'id' | 'summary'> = {
 
 const head: Omit<Operation, 'id' | 'summary'> = {
   ...stream,
-  description: 'Answers with the head of what `GET` would answer. Opens no stream.',
+  description: 'Answers with the status and the headers of `GET`. Opens no stream.',
   answers: {
     ...stream.answers,
     200: { ...stream.answers[200]!, description: 'The head of an event stream, or of a page of history.' },

@@ -1,6 +1,7 @@
 /** Turns bodies into messages, and messages into bodies. */
 import { isUtf8 } from 'node:buffer'
 import { Problem } from '../../errors.js'
+import { bytesMessage } from '../../hub/finite/bytes-message.js'
 import type { Message } from '../../hub/finite/finite-topic.js'
 import { HubError } from '../../model/hub-error.js'
 import { encodeData, tooDeep } from '../../model/json.js'
@@ -101,12 +102,6 @@ function isArray(body: Buffer): boolean {
       .toString()
       .trim() === '['
   )
-}
-
-/** Returns the message of bytes. Text that is not UTF-8 is stored as bytes, and read unchanged. */
-export function bytesMessage(bytes: Buffer, contentType: string): Message {
-  if (isText(contentType) && isUtf8(bytes)) return { kind: 'text', payload: bytes.toString() }
-  return { kind: 'bytes', payload: bytes.toString('base64') }
 }
 
 /** Returns the bytes of messages, one after the other, or the JSON array of their values. */

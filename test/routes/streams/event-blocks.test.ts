@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { FiniteTopic, Message, MessagePage } from '../../../src/hub/finite/finite-topic.js'
 import { encodePage, wholeCharacters } from '../../../src/routes/streams/event-blocks.js'
-import { bytesMessage, joinMessages } from '../../../src/routes/streams/messages.js'
+import { bytesMessage } from '../../../src/hub/finite/bytes-message.js'
+import { joinMessages } from '../../../src/routes/streams/messages.js'
 
 interface Read {
   event: string | undefined
