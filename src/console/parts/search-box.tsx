@@ -84,16 +84,20 @@ function useResults(text: Signal<string>, go: (result: Result) => void): Results
   /** The text that the results are for. */
   const answered = useSignal('')
   const chosen = useSignal(0)
-  /** Whether Enter was pressed before the results of the text came. */
-  const isAwaited = useRef(false)
+  /**
+   * The text that Enter was pressed for before its results came. A text and not a flag: an effect runs some time after
+   * the text has changed, and must not forget an Enter of the time between.
+   */
+  const awaited = useRef<string>(undefined)
   const openChosen = () => {
+    const wanted = text.value.trim()
     const result = results.value?.[chosen.value]
-    isAwaited.current = answered.value !== text.value.trim()
-    if (result && !isAwaited.current) go(result)
+    awaited.current = answered.value === wanted ? undefined : wanted
+    if (result && awaited.current === undefined) go(result)
   }
   useEffect(() => {
     const wanted = text.value.trim()
-    isAwaited.current = false
+    if (awaited.current !== wanted) awaited.current = undefined
     if (wanted === '') {
       results.value = undefined
       answered.value = ''
@@ -107,7 +111,7 @@ function useResults(text: Signal<string>, go: (result: Result) => void): Results
         chosen.value = indexAmong(found, results.value?.[chosen.value], chosen.value)
         results.value = found
         answered.value = wanted
-        if (isAwaited.current) openChosen()
+        if (awaited.current === wanted) openChosen()
       })
     }, TYPING)
     return () => {
