@@ -57,14 +57,22 @@ async function screenshot(page: Page, name: string, fullPage: boolean): Promise<
 }
 
 /**
+ * Returns the pixels by which a page is wider than the screen. After a change of the window's size, waits up to 5 s for
+ * its scripts to follow.
+ */
+async function overflowOf(page: Page): Promise<number> {
+  const overflow = () => document.documentElement.scrollWidth - document.documentElement.clientWidth
+  const fits = () => document.documentElement.scrollWidth === document.documentElement.clientWidth
+  await page.waitForFunction(fits, undefined, { timeout: 5_000 }).catch(() => undefined)
+  return page.evaluate(overflow)
+}
+
+/**
  * Checks that a page is accessible and fits the screen, and writes a screenshot.
  * @param fullPage whether the screenshot shows the whole page; a very long one takes minutes
  */
 export async function checkPage(t: Test, page: Page, name: string, fullPage = true): Promise<void> {
   t.strictSame(await accessibilityFaults(page), [], name)
-  const overflow = await page.evaluate(
-    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  )
-  t.equal(overflow, 0, `${name} is not wider than the screen`)
+  t.equal(await overflowOf(page), 0, `${name} is not wider than the screen`)
   await screenshot(page, name, fullPage)
 }
