@@ -52,8 +52,11 @@ async function startPrometheus(t: Test, hub: Hub, folder: string): Promise<strin
   return `http://${listen}`
 }
 
-/** Publishes, refuses and reads until the test is over. */
-function load(t: Test, hub: Hub): void {
+/**
+ * Publishes, refuses and reads until the returned function is called. Call it before the test ends, since the folder of
+ * the log is removed before the teardown.
+ */
+function load(hub: Hub): () => Promise<void> {
   const over = new AbortController()
   const publishing = (async () => {
     for (let n = 0; !over.signal.aborted; n++) {
@@ -62,10 +65,10 @@ function load(t: Test, hub: Hub): void {
       await delay(2)
     }
   })()
-  t.teardown(async () => {
+  return async () => {
     over.abort()
     await publishing
-  })
+  }
 }
 
 await t.test('every query of the dashboard has an answer while a hub is at work', { skip }, async (t) => {
@@ -73,7 +76,7 @@ await t.test('every query of the dashboard has an answer while a hub is at work'
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/log` })
   const url = await startPrometheus(t, hub, folder)
   await openLive(t, streamUrl(hub, ['topic.*']), { token: bearer })
-  load(t, hub)
+  const endLoad = load(hub)
 
   const isAnswered = async (expr: string): Promise<boolean> => {
     const query = expr.replaceAll('$__rate_interval', '10s').replaceAll('$instance', '.*')
@@ -81,19 +84,23 @@ await t.test('every query of the dashboard has an answer while a hub is at work'
     return status === 200 && body.data.result.some(({ value: [, value] }) => value !== 'NaN')
   }
   let open = queries
-  await poll(
-    async () => {
-      try {
-        const answers = await Promise.all(open.map(({ expr }) => isAnswered(expr)))
-        open = open.filter((_query, index) => !answers[index])
-      } catch {
-        // Prometheus does not listen yet
-      }
-      if (open.length === 0) return true
-      await delay(250) // until the next scrape
-      return undefined
-    },
-    () => `no data: ${open.map(({ title, expr }) => `${title}: ${expr}`).join('\n')}`,
-  )
+  try {
+    await poll(
+      async () => {
+        try {
+          const answers = await Promise.all(open.map(({ expr }) => isAnswered(expr)))
+          open = open.filter((_query, index) => !answers[index])
+        } catch {
+          // Prometheus does not listen yet
+        }
+        if (open.length === 0) return true
+        await delay(250) // until the next scrape
+        return undefined
+      },
+      () => `no data: ${open.map(({ title, expr }) => `${title}: ${expr}`).join('\n')}`,
+    )
+  } finally {
+    await endLoad()
+  }
   t.ok(queries.length > 40, `${queries.length} queries`)
 })
