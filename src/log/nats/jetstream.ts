@@ -108,7 +108,10 @@ export class JetStream {
     this.#timeout = timeout
   }
 
-  /** Returns a stream's settings and state, as its leader knows them. */
+  /**
+   * Returns a stream's settings and state, as its leader knows them. A new leader, or one that the other servers follow
+   * no more, may not know the newest messages.
+   */
   streamInfo(stream: string): Promise<StreamInfo> {
     return this.#ask(`STREAM.INFO.${stream}`)
   }
@@ -128,11 +131,16 @@ export class JetStream {
   }
 
   /**
-   * Resolves once the servers of a stream have carried out a change that changes nothing. A leader answers other
-   * requests, such as `streamInfo`, even if the other servers follow it no more.
+   * Returns a stream's settings and state with every message that was stored before the call. The servers of the stream
+   * first carry out a change that changes nothing, so their leader has carried out every earlier one.
+   * @throws Error if the stream does not carry out changes, or another server has become its leader meanwhile
    */
-  async change(stream: string): Promise<void> {
+  async confirmedInfo(stream: string): Promise<StreamInfo> {
+    const before = await this.streamInfo(stream)
     await this.purge(stream, NOTHING, 1)
+    const info = await this.streamInfo(stream)
+    if (info.cluster?.leader !== before.cluster?.leader) throw new Error('another server leads the stream now')
+    return info
   }
 
   /** Returns a message, as the leader of the stream knows it; `undefined`: there is none. */

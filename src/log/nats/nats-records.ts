@@ -11,6 +11,7 @@ import { MemoryRecords } from '../memory/memory-records.js'
 import { answerOf, JetStreamError, OTHER_LAST_SEQUENCE, type JetStream, type RawMessage } from './jetstream.js'
 import type { Requests } from './requests.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
+import { SharedRequest } from './shared-request.js'
 
 /** The time for which the bucket keeps the mark of a deletion, in seconds. */
 const DELETION = 3_600
@@ -63,13 +64,12 @@ export class NatsRecords implements KeyValue {
   readonly #seen = new Set<string>()
   #isComplete = false
   #isApplying = false
-  /** The next barrier, which has not been requested yet, and the one in flight. */
-  #barrier: Promise<void> | undefined
-  #requested: Promise<void> = Promise.resolve()
+  readonly #synced: SharedRequest<void>
 
   constructor(options: NatsRecordsOptions) {
-    const { link, jetstream, stream, now = wallNow, onChange } = options
+    const { link, jetstream, stream, now = wallNow, onChange, ask } = options
     this.#options = options
+    this.#synced = new SharedRequest(() => ask(() => this.#sync()))
     this.#now = now
     this.#copy = new MemoryRecords((change) => {
       if (!this.#isApplying) this.#known.delete(recordKey(change.key)) // it has expired
@@ -87,21 +87,21 @@ export class NatsRecords implements KeyValue {
   /** Reads all records. */
   async start(): Promise<void> {
     await this.#consumer.start()
-    await this.#sync()
+    await this.#synced.get()
   }
 
   /** Resolves when this process has every write that was answered before the call, and every mark of a purge. */
   catchUp(): Promise<void> {
-    return this.#sync()
+    return this.#synced.get()
   }
 
   async get(key: string): Promise<unknown> {
-    await this.#sync()
+    await this.#synced.get()
     return this.#copy.get(key)
   }
 
   async list(prefix: string): Promise<KeptRecord[]> {
-    await this.#sync()
+    await this.#synced.get()
     return this.#copy.list(prefix)
   }
 
@@ -181,20 +181,12 @@ export class NatsRecords implements KeyValue {
     })
   }
 
-  /** Waits until the copy has every write that has been answered. Concurrent calls share one request. */
-  #sync(): Promise<void> {
-    this.#barrier ??= this.#requested.then(() => {
-      this.#barrier = undefined
-      const { jetstream, stream, ask } = this.#options
-      const asking = ask(async () => {
-        const { state } = await jetstream.streamInfo(stream)
-        await this.#consumer.reach(state.last_seq)
-        this.#completed()
-      })
-      this.#requested = asking.catch(() => undefined)
-      return asking
-    })
-    return this.#barrier
+  /** Waits until the copy has every write that has been answered. */
+  async #sync(): Promise<void> {
+    const { jetstream, stream } = this.#options
+    const { state } = await jetstream.streamInfo(stream)
+    await this.#consumer.reach(state.last_seq)
+    this.#completed()
   }
 
   /** Begins to read the bucket from its beginning. A known name that is not delivered was deleted meanwhile. */

@@ -14,6 +14,7 @@ import { messageId, readHead, storedSize, toStored, type Subjects } from './mess
 import type { PurgeMark } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import { RecentIds } from './recent-ids.js'
+import { SharedRequest } from './shared-request.js'
 import { epochOf, windowOf } from './stream-config.js'
 import { readHistory } from './stream-history.js'
 
@@ -41,6 +42,7 @@ export interface StreamFollowerOptions {
 
 export class StreamFollower {
   readonly #options: StreamFollowerOptions
+  readonly #confirmedInfo: SharedRequest<StreamInfo>
   /** Empty before the first stream. */
   epoch = ''
   index!: EventIndex
@@ -61,7 +63,9 @@ export class StreamFollower {
   #sizes: number[] = []
 
   constructor(options: StreamFollowerOptions) {
+    const { jetstream, stream } = options
     this.#options = options
+    this.#confirmedInfo = new SharedRequest(() => jetstream.confirmedInfo(stream))
     this.ids = new RecentIds(windowOf(options.retention))
   }
 
@@ -106,10 +110,13 @@ export class StreamFollower {
     if ((this.#consumer?.next ?? 0) > this.#last + 1) this.#applyBatch() // its other events no longer exist
   }
 
-  /** Resolves when the index has every event of the stream, and no event before the beginning of the stream. */
+  /**
+   * Resolves when the index has every event that was stored before the call, and no event before the beginning of the
+   * stream.
+   * @throws Error if the stream does not answer, or does not carry out changes
+   */
   async settle(): Promise<void> {
-    const { jetstream, stream } = this.#options
-    const { state } = await jetstream.streamInfo(stream)
+    const { state } = await this.#confirmedInfo.get()
     await this.reach(state.last_seq)
     await this.trimBefore(state.first_seq)
   }

@@ -1,7 +1,7 @@
 /**
  * Looks after the stream of the events: checks its state periodically, since JetStream does not report what it trims,
  * replaces a stream that was lost, and reports failures. A stream that answers may store nothing
- * (https://github.com/nats-io/nats-server/issues/8519), so the guard also tries a change once an append has failed.
+ * (https://github.com/nats-io/nats-server/issues/8519), so the guard has the state confirmed once an append has failed.
  */
 import type { NatsLink } from '../../nats/nats-link.js'
 import { JetStreamError, STREAM_NOT_FOUND, type JetStream, type StreamConfig, type StreamInfo } from './jetstream.js'
@@ -10,8 +10,6 @@ import type { StreamFollower } from './stream-follower.js'
 
 /** The time between two checks of the state of the stream, in milliseconds. */
 const CHECK_INTERVAL = 1_000
-/** A stream that ends too early in this many consecutive checks has lost events. */
-const SHORTER_CHECKS = 3
 
 /** The error of a stream that answers and does not carry out changes. */
 class StalledStreamError extends Error {
@@ -46,8 +44,6 @@ export class StreamGuard {
   #hasRewound = false
   /** Whether the stream has not answered an append, and has not shown since then that it carries out changes. */
   #isDoubted = false
-  /** The number of consecutive checks in which the stream ended before the newest event that this process has. */
-  #shorter = 0
   #checking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
@@ -93,7 +89,6 @@ export class StreamGuard {
   /** Notes that the follower has begun with a stream. */
   begun(): void {
     this.#hasRewound = false
-    this.#shorter = 0
   }
 
   /** Notes that the stream has not answered an append in time. */
@@ -125,13 +120,13 @@ export class StreamGuard {
     if (!link.isUp || this.#isClosed) return
     try {
       const { head } = follower.index
-      const info = await this.#infoOrNew()
+      const info = await this.#info(head)
       if (epochOf(info) !== follower.epoch) await this.#replace(info)
-      else if (this.#isShorter(info, head)) {
+      else if (this.#hasRewound || info.state.last_seq < head) {
+        // the stream has lost its newest events, as after a power failure of a server that had not flushed them
         await beginGeneration(jetstream, info)
         await this.#replace(await this.#infoOrNew())
       } else await follower.trimBefore(info.state.first_seq)
-      if (this.#isDoubted) await this.#tryChange(info)
       this.#recover()
     } catch (err) {
       const known = err instanceof StalledStreamError
@@ -139,24 +134,23 @@ export class StreamGuard {
     }
   }
 
-  /** @throws StalledStreamError if the stream does not carry out changes */
-  async #tryChange({ cluster }: StreamInfo): Promise<void> {
-    const { jetstream, config } = this.#options
-    try {
-      await jetstream.change(config.name)
-      this.#isDoubted = false
-    } catch (err) {
-      throw new StalledStreamError(config.name, cluster?.leader, err)
-    }
-  }
-
   /**
-   * Whether the stream has lost its newest events, as after a power failure of a server that had not flushed them. A
-   * new leader of the stream may know the newest events a little late.
+   * Returns the state of the stream. It is confirmed if an append has failed, or if the stream seems to end before
+   * `head`: a new leader of the stream may learn of the newest events a little late.
+   * @throws StalledStreamError
    */
-  #isShorter({ state }: StreamInfo, head: number): boolean {
-    this.#shorter = state.last_seq < head ? this.#shorter + 1 : 0
-    return this.#hasRewound || this.#shorter >= SHORTER_CHECKS
+  async #info(head: number): Promise<StreamInfo> {
+    const { jetstream, config, follower } = this.#options
+    const info = await this.#infoOrNew()
+    const isShorter = epochOf(info) === follower.epoch && info.state.last_seq < head
+    if (!this.#isDoubted && !isShorter) return info
+    try {
+      const confirmed = await jetstream.confirmedInfo(config.name)
+      this.#isDoubted = false
+      return confirmed
+    } catch (err) {
+      throw new StalledStreamError(config.name, info.cluster?.leader, err)
+    }
   }
 
   /** Returns the state of the stream. Creates the stream again if it was deleted. */

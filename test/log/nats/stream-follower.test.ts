@@ -49,7 +49,7 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
       const { subject, payload, headers } = toMessage(subjects, stored)
       await link.connection.request(subject, payload, { headers, timeout: 5_000 })
     }
-    return { follower, deltas, begun, provide, store, stream, notices, link, subjects }
+    return { follower, deltas, begun, provide, store, stream, notices, link, subjects, jetstream }
   }
 
   await t.test('the index has what the stream had, and then each new event', async (t) => {
@@ -66,6 +66,24 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
       deltas.flatMap(({ events }) => events.map(({ sequence, topic }) => [sequence, topic])),
       [[2, 'b']],
     )
+  })
+
+  await t.test('a stream is settled once it has carried out a change, which concurrent calls share', async (t) => {
+    const { follower, provide, store, jetstream } = await follow()
+    await follower.begin(await provide())
+    let changes = 0
+    let isStalled = false
+    const purge = jetstream.purge.bind(jetstream)
+    jetstream.purge = (...given) => {
+      changes++
+      return isStalled ? Promise.reject(new Error('timeout')) : purge(...given)
+    }
+    await store(event('a'))
+    await Promise.all([follower.settle(), follower.settle(), follower.settle()])
+    t.equal(follower.index.head, 1)
+    t.equal(changes, 1)
+    isStalled = true
+    await t.rejects(follower.settle(), { message: 'timeout' }, 'the answers of a stalled stream are not trusted')
   })
 
   await t.test('a stream that replaces another one has its own epoch, events and ids', async (t) => {

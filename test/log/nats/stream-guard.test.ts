@@ -1,11 +1,12 @@
 /** A stream that is deleted, loses its newest events, or is changed by other tools. */
 import { cpSync, renameSync, rmSync } from 'node:fs'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Selection } from '../../../src/model/selection.js'
 import { event } from '../../../src/log/contract/events.js'
 import { readFrom } from '../../helper/log.js'
 import { administer, skipNats, startNats } from '../../helper/nats.js'
 import { openHubOn } from '../../hub/open-hub.js'
+import type { StreamInfo } from '../../../src/log/nats/jetstream.js'
 import { epochOf, eventStream } from '../../../src/log/nats/stream-config.js'
 import { StreamGuard, type StreamGuardOptions } from '../../../src/log/nats/stream-guard.js'
 import { is, open, payloads } from './open-log.js'
@@ -110,20 +111,36 @@ await t.test('events that other tools delete from the stream are a gap', { skip:
   t.match(await readFrom(log, new Selection(['b']), { after: 0, events: 9 }), { events: [], gap: true })
 })
 
-await t.test('a stream that answers and stores nothing is a failure until it carries out a change', async (t) => {
+/** A guard of a stream with the head 2, without a server. `leader` is what the leader answers, and `stored` what it has. */
+async function prepare(t: Test, { leader = 2, stored = 2 } = {}) {
   const config = eventStream('p', { events: 10, age: 1_000, bytes: 1_000, dedupWindow: 1_000 }, 3)
-  const info = { config, created: 'now', state: { messages: 0, bytes: 0, first_seq: 1, last_seq: 0 } }
-  let isStalled = true
-  let changes = 0
+  const state = { leader, stored, isStalled: false, confirmed: 0, begun: 0 }
+  const info = (last: number) => ({
+    config: { ...config, metadata: { 'fanfare-generation': String(state.begun) } },
+    created: 'now',
+    state: { messages: 0, bytes: 0, first_seq: 1, last_seq: last },
+    cluster: { leader: 'n2' },
+  })
   const jetstream = {
-    streamInfo: async () => ({ ...info, cluster: { leader: 'n2' } }),
-    change: async () => {
-      changes++
-      if (isStalled) throw new Error('timeout')
+    streamInfo: async () => info(state.leader),
+    confirmedInfo: async () => {
+      state.confirmed++
+      if (state.isStalled) throw new Error('timeout')
+      return info(state.stored)
     },
+    updateStream: async () => void state.begun++,
   }
-  const follower = { epoch: epochOf(info), index: { head: 0 }, begin: async () => {}, trimBefore: async () => {} }
+  const follower = {
+    epoch: '',
+    index: { head: 0 },
+    begin: async (begun: StreamInfo) => {
+      follower.epoch = epochOf(begun)
+      follower.index = { head: begun.state.last_seq }
+    },
+    trimBefore: async () => {},
+  }
   const told: (string | undefined)[] = []
+  const notices: string[] = []
   const guard = new StreamGuard({
     link: { isUp: true, watch: () => () => undefined },
     jetstream,
@@ -131,25 +148,50 @@ await t.test('a stream that answers and stores nothing is a failure until it car
     config,
     patience: 1,
     onHealth: (failure: Error | undefined) => told.push(failure?.message),
-    onNotice: (message: string) => t.fail(message),
+    onNotice: (message: string) => void notices.push(message),
   } as unknown as StreamGuardOptions)
   await guard.start()
   t.teardown(() => guard.stop())
+  follower.index = { head: 2 }
+  return { guard, state, told, notices }
+}
+
+await t.test('a stream that answers and stores nothing is a failure until it carries out a change', async (t) => {
+  const { guard, state, told, notices } = await prepare(t)
+  state.isStalled = true
   await guard.check()
-  t.equal(changes, 0, 'without a reason no change is tried')
+  t.equal(state.confirmed, 0, 'without a reason no change is tried')
   guard.doubt()
   await guard.check()
   await is(() => guard.failure !== undefined, 'no failure is reported')
   t.match(String(guard.failure), /the stream p answers, but stores nothing: .*restart its leader, the NATS server n2/)
-  isStalled = false
+  state.isStalled = false
   await guard.check()
   t.equal(guard.failure, undefined)
   t.match(told, [String, undefined])
-  const before = changes
+  const before = state.confirmed
   await guard.check()
-  t.equal(changes, before, 'the doubt is gone')
+  t.equal(state.confirmed, before, 'the doubt is gone')
   guard.doubt()
-  guard.stored(1, 0)
+  guard.stored(3, 2)
   await guard.check()
-  t.equal(changes, before, 'a stored event is enough')
+  t.equal(state.confirmed, before, 'a stored event is enough')
+  t.strictSame(notices, [])
+})
+
+await t.test('a leader that lacks the newest events has lost them only if a change confirms it', async (t) => {
+  const { guard, state, notices } = await prepare(t)
+  state.leader = 1
+  for (let checks = 0; checks < 5; checks++) await guard.check()
+  t.equal(state.begun, 0, 'the leader lags behind')
+  state.isStalled = true
+  for (let checks = 0; checks < 5; checks++) await guard.check()
+  t.equal(state.begun, 0, 'a leader that stores nothing may lag behind')
+  await is(() => guard.failure !== undefined, 'no failure is reported')
+  state.isStalled = false
+  state.stored = 1
+  await guard.check()
+  t.equal(state.begun, 1, 'the events are lost')
+  t.match(notices, [/has lost its newest events/])
+  t.equal(guard.failure, undefined)
 })
