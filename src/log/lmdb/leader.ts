@@ -14,6 +14,8 @@ import type { FolderLock } from './lock.js'
 import { NO_WORK } from './pages.js'
 import type { Peers } from './peers.js'
 import { RecordWriter } from './record-writer.js'
+import type { WriteResult } from './messages.js'
+import { ReplicaWrites, type Write } from './replica-writes.js'
 import { Replicas } from './replicas.js'
 import type { Role } from './role.js'
 import type { Room } from './room.js'
@@ -73,7 +75,7 @@ export class Leader implements Role {
   readonly #writer: Writer
   readonly #records: RecordWriter
   readonly #replicas: Replicas
-  readonly #answers: Answers
+  readonly #writes: ReplicaWrites
   readonly #timer: NodeJS.Timeout
 
   /** @param state the state of the tables now */
@@ -81,7 +83,7 @@ export class Leader implements Role {
     const { durability, retention, source, peers, transactions, onHealth, onDelta } = options
     this.#tables = tables
     this.#owned = owned
-    const answers = (this.#answers = new Answers(tables))
+    const answers = new Answers(tables)
     const clock = openClock(tables, source)
     const trimmer = new Trimmer(tables, state, retention, clock)
     const writer = (this.#writer = new Writer(tables, state, trimmer, {
@@ -95,8 +97,9 @@ export class Leader implements Role {
       onCommit: (replicate) => this.#replicas.send(replicate),
       onDelta,
     }))
-    this.#records = new RecordWriter(tables, writer, source.now)
-    this.#replicas = new Replicas({ state, writer, role: this, answers, peers })
+    const records = (this.#records = new RecordWriter(tables, writer, source.now))
+    const writes = (this.#writes = new ReplicaWrites({ writer, records, answers }))
+    this.#replicas = new Replicas({ state, writer, writes, answers, peers })
     this.#timer = setInterval(() => {
       writer.tick()
       this.#records.expire()
@@ -108,9 +111,9 @@ export class Leader implements Role {
     )
   }
 
-  /** The results of appends that the previous leader has stored for other processes. */
-  get answers(): Answers {
-    return this.#answers
+  /** Performs a write that was sent to an earlier leader, which may have stored it. */
+  repeat(node: string, write: Write): Promise<WriteResult> {
+    return this.#writes.perform(node, write)
   }
 
   get failure(): Error | undefined {

@@ -13,7 +13,8 @@ import { FolderLock, type OwnerSocket } from './lock.js'
 import type { Refusal, WriteRequest, WriteResult } from './messages.js'
 import { NO_WORK } from './pages.js'
 import { LostLeaderError, Replica } from './replica.js'
-import { perform, RETRY_TIME, systemTime } from './replicas.js'
+import { RETRY_TIME, systemTime } from './replica-writes.js'
+import { mayBeStored } from './refusal.js'
 import { toUpdate } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
@@ -215,17 +216,10 @@ export class Member implements Role {
     this.#leader = leader
     this.#options.onRole('leader')
     this.#setFailure(leader.failure)
-    for (const write of this.#pending.values()) void this.#repeat(leader, write)
+    const done = this.#done
+    for (const { number, request, since, resolve, reject } of this.#pending.values())
+      leader.repeat(this.#options.peers.node, { kind: 'write', number, done, since, request }).then(resolve, reject)
     this.#pending.clear()
-  }
-
-  /** Performs a write that an earlier leader may have stored already. */
-  async #repeat(leader: Leader, { number, request, resolve, reject }: PendingWrite): Promise<void> {
-    try {
-      resolve(leader.answers.find(this.#options.peers.node, number) ?? (await perform(leader, request)))
-    } catch (err) {
-      reject(err as Error)
-    }
   }
 
   async #join(socket: OwnerSocket): Promise<void> {
@@ -320,7 +314,7 @@ export class Member implements Role {
     for (const { number, since, request, reject } of this.#pending.values()) {
       if (!isSilent && now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
       this.#pending.delete(number)
-      reject(unanswered(`The process that writes the log has not answered for ${leaderTimeout / 1_000} s.`, request))
+      reject(mayBeStored(`The process that writes the log has not answered for ${leaderTimeout / 1_000} s.`, request))
     }
   }
 
@@ -333,7 +327,7 @@ export class Member implements Role {
   /** Rejects the writes that wait for the leader, because this process closes the log. */
   #rejectAll(): void {
     for (const { request, reject } of this.#pending.values())
-      reject(unanswered('This process stops, and the process that writes the log has not answered yet.', request))
+      reject(mayBeStored('This process stops, and the process that writes the log has not answered yet.', request))
     this.#pending.clear()
   }
 }
@@ -357,12 +351,4 @@ function notSent(timeout: number): HubError {
     'log-unavailable',
     `The process that writes the log has been silent for more than ${timeout / 1_000} s. Nothing was stored: try again.`,
   )
-}
-
-function unanswered(cause: string, request: WriteRequest): HubError {
-  const remedy =
-    'append' in request
-      ? 'The event may have been stored: publish it again with the same "id".'
-      : 'The request may still be carried out. Try it again.'
-  return new HubError('log-unavailable', `${cause} ${remedy}`)
 }
