@@ -40,6 +40,8 @@ export interface LeaderOptions {
   /** Is given each transaction. */
   transactions: TransactionFigures
   onHealth: (failure: Error | undefined) => void
+  /** Called when another process has taken the folder, at most every `TICK`. */
+  onTaken: () => void
   /** Called with the changes of each transaction, in order, once it is durable and part of the state. */
   onDelta: (delta: LogDelta) => void
 }
@@ -80,7 +82,7 @@ export class Leader implements Role {
 
   /** @param state the state of the tables now */
   constructor(tables: Tables, state: State, owned: OwnedFolder, options: LeaderOptions) {
-    const { durability, retention, source, peers, transactions, onHealth, onDelta } = options
+    const { durability, retention, source, peers, transactions, onHealth, onTaken, onDelta } = options
     this.#tables = tables
     this.#owned = owned
     const answers = new Answers(tables)
@@ -99,16 +101,22 @@ export class Leader implements Role {
     }))
     const records = (this.#records = new RecordWriter(tables, writer, source.now))
     const writes = (this.#writes = new ReplicaWrites({ writer, records, answers }))
-    this.#replicas = new Replicas({ state, writer, writes, answers, peers })
+    this.#replicas = new Replicas({ state, writer, writes, answers, peers, lock: owned.lock })
     this.#timer = setInterval(() => {
       writer.tick()
       this.#records.expire()
       this.#replicas.tick()
+      if (owned.lock.taken()) onTaken()
     }, TICK).unref()
     owned.lock.accept(
       (socket) => this.#replicas.accept(socket),
       () => this.#replicas.pids,
     )
+  }
+
+  /** As `Role.lost`. */
+  get lost(): Error | undefined {
+    return this.#owned.lock.taken()
   }
 
   /** Performs a write that was sent to an earlier leader, which may have stored it. */
@@ -163,6 +171,16 @@ export class Leader implements Role {
     await this.#writer.close()
     this.#replicas.close()
     if (room.fits(NO_WORK, 'session') && lock.isOwner()) endSession(this.#tables)
+  }
+
+  /** Ends the role once another process has taken the folder. The tables stay open. */
+  async stepDown(): Promise<void> {
+    const { lock, room } = this.#owned
+    clearInterval(this.#timer)
+    this.#replicas.disconnect()
+    await this.#writer.close()
+    await room.close()
+    await lock.release()
   }
 
   /** Releases the folder. Call it once the tables are closed. */

@@ -18,6 +18,11 @@ export function notPurged(cause: Error | undefined): HubError {
   })
 }
 
+/** Returns the error of a read from tables that another process changes unnoticed. */
+export function notRead(cause: Error): HubError {
+  return new HubError('log-unavailable', `The log cannot be read: ${reasonOf(cause)}. Try again later.`, { cause })
+}
+
 /**
  * Returns the error of a write that another process has not answered.
  * @param cause a sentence

@@ -1,6 +1,6 @@
 /** The replicas of a leader: sends them each transaction, and answers the writes that they request. */
 import type { Answers } from './answers.js'
-import type { ReplicaSocket } from './lock.js'
+import type { FolderLock, ReplicaSocket } from './lock.js'
 import { encodeMessage } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import type { Peers } from './peers.js'
@@ -20,6 +20,7 @@ export interface ReplicasSource {
   writes: ReplicaWrites
   answers: Answers
   peers: Peers
+  lock: FolderLock
 }
 
 export class Replicas {
@@ -101,6 +102,14 @@ export class Replicas {
     peers.connect(undefined)
   }
 
+  /** Disconnects all replicas at once. They send unanswered writes to the new leader of the folder. */
+  disconnect(): void {
+    this.stop()
+    for (const socket of this.#replicas.keys()) socket.destroy()
+    this.#replicas.clear()
+    this.#source.peers.connect(undefined)
+  }
+
   #receive(socket: ReplicaSocket, message: ToLeader): void {
     switch (message.kind) {
       case 'join':
@@ -169,6 +178,7 @@ export class Replicas {
     try {
       socket.send({ kind: 'written', number, result: await this.#source.writes.perform(node, write) })
     } catch (err) {
+      if (this.#source.lock.taken()) return socket.destroy() // the new leader stores the write
       socket.send({ kind: 'refused', number, refusal: toRefusal(err) })
     }
   }

@@ -133,7 +133,8 @@ export class Writer {
   /** Indexes and trims, or tries the disk again after a failure. Call it periodically. */
   tick(): void {
     if (this.#closed) return
-    const lost = this.#options.lock.look()
+    const { lock } = this.#options
+    const lost = lock.look() ?? lock.taken()
     if (lost) return this.#health.set(lost)
     this.#trimmer.look()
     this.#index.begin()
