@@ -1,5 +1,5 @@
 /** Several hubs on one folder: the leader writes, and another hub becomes the leader when it is killed or stopped. */
-import { linkSync } from 'node:fs'
+import { linkSync, readdirSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -60,6 +60,14 @@ class Publisher {
       }
     }
   }
+}
+
+/** Waits until the hub answers with this status whether it is ready. */
+function ready(hub: Hub, status: number): Promise<true> {
+  return poll(
+    async () => ((await request(`${hub.url}/health/ready`)).status === status ? true : undefined),
+    () => `the hub does not answer ${status}`,
+  )
 }
 
 /** Reads all events of a hub. */
@@ -247,18 +255,73 @@ await t.test('a replica that was frozen until events were trimmed reports a gap'
   t.match(await resumed.next(), { type: 'fanfare.gap', data: /"reason":"expired"/ })
 })
 
-await t.test('a hub whose files another hub takes through hard links refuses events with the reason', async (t) => {
+await t.test('a hub whose files another hub takes through hard links waits until that hub stops', async (t) => {
   const folder = t.testdir({ linked: {} })
   const first = await startHub(t, { FANFARE_LOG: `file:${folder}/log` })
   await publish(first, 'a', { data: 0 }, bearer)
   for (const name of ['data.mdb', 'lock.mdb']) linkSync(`${folder}/log/${name}`, `${folder}/linked/${name}`)
   const second = await startHub(t, { FANFARE_LOG: `file:${folder}/linked` })
   t.ok(leads(second), 'the second hub finds no socket of the first one')
-  const refused = await post<{ code: string; detail: string }>(`${first.url}/topics/a/events`, { data: 1 }, bearer)
-  t.equal(refused.status, 503)
-  t.equal(refused.body.code, 'log-unavailable')
-  t.match(refused.body.detail, /another process has taken the files of the log/)
+  const refuse = async () => {
+    const refused = await post<{ code: string; detail: string }>(`${first.url}/topics/a/events`, { data: 1 }, bearer)
+    t.equal(refused.status, 503)
+    t.equal(refused.body.code, 'log-unavailable')
+    t.match(refused.body.detail, /another process has taken the files of the log/)
+  }
+  await refuse()
   t.equal((await readAll(second)).length, 1, 'there are never two writers')
+  await publish(second, 'a', { data: 1 }, bearer)
+  await ready(first, 503)
+  await delay(1_000) // longer than two checks of the owner
+  await refuse()
+  const history = streamUrl(first, ['a'])
+  t.equal(
+    (await request(history, { headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' } })).status,
+    503,
+  )
+  await publish(second, 'a', { data: 2 }, bearer)
+  t.equal(await second.stop(), 0)
+  await ready(first, 200)
+  await publish(first, 'a', { data: 3 }, bearer)
+  t.equal((await readAll(first)).length, 4)
+})
+
+await t.test('the processes of a leader that was frozen and has lost the folder find the new leader', async (t) => {
+  const folder = `${t.testdir({})}/log`
+  const env = { FANFARE_LOG: `file:${folder}`, FANFARE_LEADER_TIMEOUT: '60s' }
+  const deposed = await startHub(t, env)
+  const replica = await startHub(t, env)
+  const streams = await Promise.all(
+    [deposed, replica].map((hub) => openLive(t, streamUrl(hub, ['a']), { token: bearer })),
+  )
+  const next = (index: number) => streams[index]!.next().then(({ data }) => data)
+  await publish(replica, 'a', { data: 0 }, bearer)
+  t.strictSame(await Promise.all([next(0), next(1)]), ['0', '0'])
+  deposed.signal('SIGSTOP')
+  rmSync(`${folder}/${readdirSync(folder).find((name) => name.endsWith('.sock'))!}`)
+  const leader = await startHub(t, env)
+  t.ok(leads(leader), 'a hub without a way to the frozen leader takes the folder')
+  await publish(leader, 'a', { data: 1 }, bearer)
+  t.equal(await within(next(1), () => 'the replica stays with the frozen leader', 3_000), '1')
+  await publish(replica, 'a', { data: 2 }, bearer)
+  t.equal(await next(1), '2')
+  deposed.signal('SIGCONT')
+  t.equal(await within(next(0), () => 'the deposed leader does not find the new one', 3_000), '1')
+  t.equal(await next(0), '2')
+  await ready(deposed, 200)
+  await publish(deposed, 'a', { data: 3 }, bearer)
+  t.strictSame(await Promise.all([next(0), next(1)]), ['3', '3'])
+  for (const hub of [deposed, replica, leader]) {
+    const nodes = await send<Node[]>(hub, 'GET', '/nodes', { token: admin })
+    t.strictSame(nodes.body.map(({ leader }) => leader).sort(), [false, false, true])
+    t.strictSame(
+      (await readAll(hub)).map(({ data }) => data),
+      [0, 1, 2, 3],
+    )
+  }
+  t.equal(await leader.stop(), 0)
+  await publish(deposed, 'a', { data: 4 }, bearer)
+  t.strictSame(await Promise.all([next(0), next(1)]), ['4', '4'], 'both live on after the next change of the leader')
 })
 
 await t.test('a hub that starts beside a frozen leader reports the leader', async (t) => {

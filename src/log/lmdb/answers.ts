@@ -1,15 +1,16 @@
 /**
- * The results of appends for other processes. They are stored in the transaction of the appends, so that the next
- * leader answers an append that was stored just before the leader died, instead of storing it again. A transaction
- * writes one row for each process.
+ * The answers to writes of other processes. Each is stored in the transaction of its write. If the leader dies before
+ * it has sent the answer, the next leader sends it, and does not perform the write again. A transaction writes one row
+ * for each process.
  */
 import type { Appended } from '../log.js'
+import { NodeRows } from './node-rows.js'
 import type { Tables } from './tables.js'
 
-/** The process that requested an append. */
+/** The process that requested a write. */
 export interface Origin {
   readonly node: string
-  /** The number of the append among the writes of the node. */
+  /** The number of the write among the writes of the node. */
   readonly number: number
   /** All writes of the node up to this number have been answered. */
   readonly done: number
@@ -17,10 +18,14 @@ export interface Origin {
 
 /** The maximum size of an answer without its results, in bytes. */
 export const ANSWER_BYTES = 96
-/** The maximum size of the result of one event in an answer, in bytes. */
+/** The maximum size of one number in an answer, in bytes. */
 export const RESULT_BYTES = 10
 
-const PREFIX = 'answer/'
+/**
+ * The answer to a write that was stored: the numbers of `toAnswer` for an append, the number of purged events for a
+ * purge, and `true` for a write of a record.
+ */
+export type Answer = readonly number[] | number | true
 
 /** Returns the result of an append as numbers: for each event its sequence, negative for a duplicate. */
 export function toAnswer(appended: readonly Appended[]): number[] {
@@ -32,78 +37,80 @@ export function fromAnswer(answer: readonly number[]): Appended[] {
   return answer.map((number) => ({ sequence: Math.abs(number), duplicate: number < 0 }))
 }
 
-/** The result of an append for another process. */
-export interface OriginResult {
+/** The answer to a write of another process. */
+export interface OriginAnswer {
   readonly origin: Origin
-  readonly appended: readonly Appended[]
+  readonly answer: Answer
 }
 
-/** A row: the number of each append, and its result. */
-type AnswerRow = readonly (readonly [number: number, answer: readonly number[]])[]
+/** A purge that needs further transactions. */
+export interface UnfinishedPurge {
+  /** The newest sequence that the purge removes. */
+  readonly until: number
+  /** The number of events that it has removed so far. */
+  readonly purged: number
+}
+
+/** A row: the number of each write, and its answer. The row has the largest of these numbers. */
+type AnswerRow = readonly (readonly [number: number, answer: Answer])[]
 
 export class Answers {
-  readonly #meta: Tables['meta']
-  /** The keys of the rows of each node: the largest number of a row. */
-  readonly #stored = new Map<string, Set<number>>()
+  readonly #rows: NodeRows<AnswerRow>
+  readonly #purges: NodeRows<UnfinishedPurge>
 
-  constructor({ meta }: Pick<Tables, 'meta'>) {
-    this.#meta = meta
-    for (const key of meta.getKeys({ start: PREFIX, end: `${PREFIX}\uffff` })) {
-      const [, node, number] = key.split('/') as [string, string, string]
-      this.#of(node).add(Number(number))
-    }
+  constructor(tables: Pick<Tables, 'meta'>) {
+    this.#rows = new NodeRows(tables, 'answer/')
+    this.#purges = new NodeRows(tables, 'purge/')
   }
 
-  /** The nodes that have answers. */
-  get nodes(): Iterable<string> {
-    return this.#stored.keys()
+  /** The nodes that have answers or unfinished purges. */
+  get nodes(): ReadonlySet<string> {
+    return new Set([...this.#rows.nodes, ...this.#purges.nodes])
   }
 
-  /** Returns the stored answer of a write. */
-  find(node: string, number: number): readonly number[] | undefined {
-    for (const last of this.#stored.get(node) ?? []) {
+  /** Returns the stored answer to a write. */
+  find(node: string, number: number): Answer | undefined {
+    for (const last of this.#rows.numbers(node)) {
       if (last < number) continue
-      const row = this.#meta.get(keyOf(node, last)) as AnswerRow | undefined
-      const found = row?.find((answer) => answer[0] === number)
+      const found = this.#rows.get(node, last)?.find((answer) => answer[0] === number)
       if (found) return found[1]
     }
     return undefined
+  }
+
+  /** Returns a purge that an earlier leader has begun. */
+  findPurge({ node, number }: Origin): UnfinishedPurge | undefined {
+    return this.#purges.get(node, number)
+  }
+
+  /** Stores how far a purge has come. Call it within the transaction. */
+  keepPurge({ node, number }: Origin, purge: UnfinishedPurge): void {
+    this.#purges.put(node, number, purge)
   }
 
   /**
    * Stores the answers of a transaction, and deletes the rows that their nodes no longer need. Call it once
    * within the transaction.
    */
-  write(results: readonly OriginResult[]): void {
-    for (const node of new Set(results.map(({ origin }) => origin.node))) {
-      const group = results.filter(({ origin }) => origin.node === node)
-      const stored = this.#of(node)
+  write(answers: readonly OriginAnswer[]): void {
+    for (const node of new Set(answers.map(({ origin }) => origin.node))) {
+      const group = answers.filter(({ origin }) => origin.node === node)
       const done = Math.max(...group.map(({ origin }) => origin.done))
-      for (const last of stored) {
-        if (last > done) continue
-        this.#meta.removeSync(keyOf(node, last))
-        stored.delete(last)
-      }
+      this.#rows.deleteUpTo(node, done)
+      this.#purges.deleteUpTo(node, done)
+      for (const { origin } of group) this.#purges.delete(node, origin.number)
       const last = Math.max(...group.map(({ origin }) => origin.number))
-      const row: AnswerRow = group.map(({ origin, appended }) => [origin.number, toAnswer(appended)])
-      this.#meta.putSync(keyOf(node, last), row)
-      stored.add(last)
+      this.#rows.put(
+        node,
+        last,
+        group.map(({ origin, answer }) => [origin.number, answer]),
+      )
     }
   }
 
-  /** Deletes all answers of a node. Call it within a transaction. */
+  /** Deletes everything about a node. Call it within a transaction. */
   forget(node: string): void {
-    for (const number of this.#of(node)) this.#meta.removeSync(keyOf(node, number))
-    this.#stored.delete(node)
+    this.#rows.forget(node)
+    this.#purges.forget(node)
   }
-
-  #of(node: string): Set<number> {
-    let numbers = this.#stored.get(node)
-    if (!numbers) this.#stored.set(node, (numbers = new Set()))
-    return numbers
-  }
-}
-
-function keyOf(node: string, last: number): string {
-  return `${PREFIX}${node}/${last}`
 }

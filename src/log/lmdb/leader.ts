@@ -14,6 +14,8 @@ import type { FolderLock } from './lock.js'
 import { NO_WORK } from './pages.js'
 import type { Peers } from './peers.js'
 import { RecordWriter } from './record-writer.js'
+import type { WriteResult } from './messages.js'
+import { ReplicaWrites, type Write } from './replica-writes.js'
 import { Replicas } from './replicas.js'
 import type { Role } from './role.js'
 import type { Room } from './room.js'
@@ -38,6 +40,8 @@ export interface LeaderOptions {
   /** Is given each transaction. */
   transactions: TransactionFigures
   onHealth: (failure: Error | undefined) => void
+  /** Called when another process has taken the folder, at most every `TICK`. */
+  onTaken: () => void
   /** Called with the changes of each transaction, in order, once it is durable and part of the state. */
   onDelta: (delta: LogDelta) => void
 }
@@ -73,15 +77,15 @@ export class Leader implements Role {
   readonly #writer: Writer
   readonly #records: RecordWriter
   readonly #replicas: Replicas
-  readonly #answers: Answers
+  readonly #writes: ReplicaWrites
   readonly #timer: NodeJS.Timeout
 
   /** @param state the state of the tables now */
   constructor(tables: Tables, state: State, owned: OwnedFolder, options: LeaderOptions) {
-    const { durability, retention, source, peers, transactions, onHealth, onDelta } = options
+    const { durability, retention, source, peers, transactions, onHealth, onTaken, onDelta } = options
     this.#tables = tables
     this.#owned = owned
-    const answers = (this.#answers = new Answers(tables))
+    const answers = new Answers(tables)
     const clock = openClock(tables, source)
     const trimmer = new Trimmer(tables, state, retention, clock)
     const writer = (this.#writer = new Writer(tables, state, trimmer, {
@@ -95,12 +99,14 @@ export class Leader implements Role {
       onCommit: (replicate) => this.#replicas.send(replicate),
       onDelta,
     }))
-    this.#records = new RecordWriter(tables, writer, source.now)
-    this.#replicas = new Replicas({ state, writer, role: this, answers, peers })
+    const records = (this.#records = new RecordWriter(tables, writer, source.now))
+    const writes = (this.#writes = new ReplicaWrites({ writer, records, answers }))
+    this.#replicas = new Replicas({ state, writer, writes, answers, peers, lock: owned.lock })
     this.#timer = setInterval(() => {
       writer.tick()
       this.#records.expire()
       this.#replicas.tick()
+      if (owned.lock.taken()) onTaken()
     }, TICK).unref()
     owned.lock.accept(
       (socket) => this.#replicas.accept(socket),
@@ -108,9 +114,14 @@ export class Leader implements Role {
     )
   }
 
-  /** The results of appends that the previous leader has stored for other processes. */
-  get answers(): Answers {
-    return this.#answers
+  /** As `Role.lost`. */
+  get lost(): Error | undefined {
+    return this.#owned.lock.taken()
+  }
+
+  /** Performs a write that was sent to an earlier leader, which may have stored it. */
+  repeat(node: string, write: Write): Promise<WriteResult> {
+    return this.#writes.perform(node, write)
   }
 
   get failure(): Error | undefined {
@@ -160,6 +171,16 @@ export class Leader implements Role {
     await this.#writer.close()
     this.#replicas.close()
     if (room.fits(NO_WORK, 'session') && lock.isOwner()) endSession(this.#tables)
+  }
+
+  /** Ends the role once another process has taken the folder. The tables stay open. */
+  async stepDown(): Promise<void> {
+    const { lock, room } = this.#owned
+    clearInterval(this.#timer)
+    this.#replicas.disconnect()
+    await this.#writer.close()
+    await room.close()
+    await lock.release()
   }
 
   /** Releases the folder. Call it once the tables are closed. */

@@ -115,7 +115,7 @@ export class FileLog implements EventLog {
     try {
       for (;;) {
         const access = await enter(options, tables, false)
-        if (!('lock' in access) && !shared) throw inUse(folder, (await helloOf(access))?.pid)
+        if (!('lock' in access) && !shared) throw inUse(folder, (await helloOf(access.socket))?.pid)
         const log = await FileLog.#begin(tables, access, options)
         if (log) return log
       }
@@ -150,7 +150,7 @@ export class FileLog implements EventLog {
   }
 
   private constructor(tables: Tables, options: FileLogOptions) {
-    const { folder, durability, retention, now, elapsed, leaderTimeout = LEADER_TIMEOUT } = options
+    const { folder, durability, retention, shared = false, now, elapsed, leaderTimeout = LEADER_TIMEOUT } = options
     this.#tables = tables
     const role = () => this.#member
     const state = (this.#state = new State(tables))
@@ -173,6 +173,7 @@ export class FileLog implements EventLog {
       retention,
       source,
       leaderTimeout,
+      isShared: shared,
       peers: this.peers,
       transactions: this.transactions,
       onHealth: options.onHealth ?? (() => undefined),

@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { hasFiles, LostFolderError, replaced, type FolderFiles } from './folder-files.js'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
+import { hasEnded } from './session.js'
 import { SameProcessIdError, StoreError } from './store-error.js'
 import type { Tables } from './tables.js'
 
@@ -34,6 +35,13 @@ type LockedTables = Pick<Tables, 'files' | 'meta' | 'root'>
 
 /** The connection of a replica to the process that owns the folder. */
 export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
+
+/** A connection to the process that owns a folder. */
+export interface OwnerConnection {
+  socket: OwnerSocket
+  /** The name of its lock. */
+  owner: string
+}
 
 /** The connection of the owner of a folder to a replica. */
 export type ReplicaSocket = MessageSocket<ToReplica, ToLeader>
@@ -73,10 +81,17 @@ export class FolderLock {
   /**
    * Takes the lock of a folder, or connects to the process that holds it.
    * @param beforeWrite called before the name of the socket is stored
+   * @param usurper the owner that has taken the folder from a living process. It may use the files through another
+   *   path, where this process cannot see whether it lives
    * @throws StoreError if no socket can be created, or the owner cannot be reached; LostFolderError if the folder no
-   *   longer has the files of the tables
+   *   longer has the files of the tables, or the usurper may use them through another path
    */
-  static async take(folder: string, tables: LockedTables, beforeWrite: () => void): Promise<FolderLock | OwnerSocket> {
+  static async take(
+    folder: string,
+    tables: LockedTables,
+    beforeWrite: () => void,
+    usurper?: string,
+  ): Promise<FolderLock | OwnerConnection> {
     const { meta, root } = tables
     const descriptor = openSync(folder, 'r')
     const socketFolder = shortPath(folder, descriptor)
@@ -86,12 +101,13 @@ export class FolderLock {
       for (;;) {
         // the path and the tables would have different owners, and both could be taken
         if (!hasFiles(folder, tables.files)) throw replaced(folder)
-        const owner = meta.get('owner') as string | undefined
+        const owner = ownerOf(tables)
         const socket = owner === undefined ? undefined : await connectTo(folder, join(socketFolder, owner))
         if (socket) {
           await release()
-          return socket
+          return { socket, owner: owner! }
         }
+        if (owner === usurper && isElsewhere(socketFolder, owner, meta)) throw taken(folder)
         lock ??= await FolderLock.#create(folder, socketFolder, descriptor, tables)
         const name = lock.#name
         beforeWrite()
@@ -159,23 +175,24 @@ export class FolderLock {
     return this.#lost
   }
 
+  /** Returns the error of a folder that another process has taken; `undefined`: this process still owns it. */
+  taken(): LostFolderError | undefined {
+    if (!this.isOwner()) this.#taken ??= taken(this.#folder)
+    return this.#taken
+  }
+
   /**
    * Checks that no other process has taken the folder. Call it within a transaction, so that two processes never write.
    * @throws LostFolderError if another process has taken it
    */
   check(): void {
-    if (!this.isOwner()) {
-      this.#taken ??= new LostFolderError(
-        `Another process has taken the folder ${this.#folder}: the lock of this one was removed, or the other process has opened the same files through another path. Restart the hub.`,
-        'another process has taken the files of the log',
-      )
-    }
-    if (this.#taken) throw this.#taken
+    const lost = this.taken()
+    if (lost) throw lost
   }
 
   /** Returns whether this process still owns the folder. */
   isOwner(): boolean {
-    return !this.#taken && this.#meta.get('owner') === this.#name
+    return !this.#taken && ownerOf({ meta: this.#meta }) === this.#name
   }
 
   /** Releases the lock. */
@@ -186,6 +203,23 @@ export class FolderLock {
     await closed
     closeSync(this.#descriptor)
   }
+}
+
+/** Returns the name of the lock of the process that owns the folder; `undefined`: the folder is new. */
+export function ownerOf({ meta }: Pick<Tables, 'meta'>): string | undefined {
+  return meta.get('owner') as string | undefined
+}
+
+/** Whether an owner may use the files through another path: its socket is missing, and it has not ended the session. */
+function isElsewhere(socketFolder: string, owner: string | undefined, meta: Tables['meta']): boolean {
+  return owner !== undefined && !existsSync(join(socketFolder, owner)) && !hasEnded(meta)
+}
+
+function taken(folder: string): LostFolderError {
+  return new LostFolderError(
+    `Another process has taken the folder ${folder}: the lock of this one was removed, or the other process has opened the same files through another path. Restart the hub.`,
+    'another process has taken the files of the log',
+  )
 }
 
 /**

@@ -9,11 +9,13 @@ import { monotonicNow } from '../../model/clock.js'
 import type { Appended, AppendOptions, LogDelta, PutOptions } from '../log.js'
 import { fromAnswer } from './answers.js'
 import { prepareFolder, Leader, type LeaderOptions, type OwnedFolder } from './leader.js'
-import { FolderLock, type OwnerSocket } from './lock.js'
+import { LostFolderError } from './folder-files.js'
+import { FolderLock, ownerOf, type OwnerConnection, type OwnerSocket } from './lock.js'
 import type { Refusal, WriteRequest, WriteResult } from './messages.js'
 import { NO_WORK } from './pages.js'
 import { LostLeaderError, Replica } from './replica.js'
-import { perform, RETRY_TIME, systemTime } from './replicas.js'
+import { RETRY_TIME, systemTime } from './replica-writes.js'
+import { mayBeStored, notStored } from './refusal.js'
 import { toUpdate } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
@@ -25,7 +27,9 @@ import type { Tables } from './tables.js'
 const SEARCH_INTERVAL = 20
 const CHECK_INTERVAL = 100
 
-export interface MemberOptions extends LeaderOptions {
+export interface MemberOptions extends Omit<LeaderOptions, 'onTaken'> {
+  /** Whether other processes may use the folder. */
+  isShared: boolean
   /** The maximum time that a write waits for the leader, in milliseconds. */
   leaderTimeout: number
   /** As `ReplicaListener.catchUp`. */
@@ -50,26 +54,29 @@ interface PendingWrite {
 }
 
 /** The access of a process to a folder: as its owner, or by a connection to its owner. */
-export type FolderAccess = OwnedFolder | OwnerSocket
+export type FolderAccess = OwnedFolder | OwnerConnection
 
 /**
  * Takes the lock of a folder, or connects to the process that holds it.
- * @param isContinued whether this process was a replica before
- * @throws StoreError
+ * @param isContinued whether this process has used the folder before
+ * @param usurper as for `FolderLock.take`
+ * @throws StoreError; LostFolderError
  */
 export async function enter(
   options: Pick<LeaderOptions, 'folder' | 'durability'>,
   tables: Tables,
   isContinued: boolean,
+  usurper?: string,
 ): Promise<FolderAccess> {
   const { folder } = options
   let room: Room | undefined
   let lock: FolderLock | undefined
   try {
-    const access = await FolderLock.take(folder, tables, () => {
+    const beforeWrite = () => {
       room ??= new Room(folder, tables)
       if (!room.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the data file
-    })
+    }
+    const access = await FolderLock.take(folder, tables, beforeWrite, usurper)
     if (!(access instanceof FolderLock)) {
       await room?.close()
       return access
@@ -93,8 +100,16 @@ export class Member implements Role {
   #replica: Replica | undefined
   /** The newest connection to a leader. It may not be ready yet, or may have ended. */
   #joining: OwnerSocket | undefined
+  /** The name of the lock of the process that `#joining` leads to. */
+  #owner: string | undefined
+  /** Whether the last check has found that another process owns the folder. */
+  #suspectsLeader = false
+  /** The owner that has taken the folder from the leader, which lives on. */
+  #usurper: string | undefined
   /** The search for a new leader. */
   #search: Promise<void> | undefined
+  /** Why the last attempt to find the leader has failed. */
+  #searchError: Error | undefined
   /** The writes that were sent to another process, by their numbers. */
   readonly #pending = new Map<number, PendingWrite>()
   #lastNumber = 0
@@ -110,7 +125,10 @@ export class Member implements Role {
     this.#tables = tables
     this.#state = state
     this.#options = options
-    this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL).unref()
+    this.#checks = setInterval(() => {
+      this.#check()
+      this.#checkOwner()
+    }, CHECK_INTERVAL).unref()
   }
 
   /**
@@ -124,6 +142,12 @@ export class Member implements Role {
 
   get failure(): Error | undefined {
     return this.#leader ? this.#leader.failure : this.#failure
+  }
+
+  get lost(): Error | undefined {
+    // a leader of a shared folder steps down, and reads again as a replica
+    if (this.#leader) return this.#options.isShared ? undefined : this.#leader.lost
+    return this.#searchError instanceof LostFolderError ? this.#searchError : undefined
   }
 
   append(events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended[]> {
@@ -195,6 +219,8 @@ export class Member implements Role {
 
   #write(request: WriteRequest): Promise<WriteResult> {
     if (this.#isClosed) return Promise.reject(closed())
+    const { lost } = this
+    if (lost) return Promise.reject(notStored(lost))
     // a write that is not sent cannot be stored after its refusal, when a frozen leader wakes
     if (this.#isSilent()) return Promise.reject(notSent(this.#options.leaderTimeout))
     return new Promise((resolve, reject) => {
@@ -211,27 +237,35 @@ export class Member implements Role {
   }
 
   #lead(owned: OwnedFolder): void {
-    const leader = new Leader(this.#tables, this.#state, owned, this.#options)
+    const options = { ...this.#options, onTaken: () => this.#stepDown() }
+    const leader = new Leader(this.#tables, this.#state, owned, options)
     this.#leader = leader
+    this.#searchError = undefined
     this.#options.onRole('leader')
     this.#setFailure(leader.failure)
-    for (const write of this.#pending.values()) void this.#repeat(leader, write)
+    const done = this.#done
+    for (const { number, request, since, resolve, reject } of this.#pending.values())
+      leader.repeat(this.#options.peers.node, { kind: 'write', number, done, since, request }).then(resolve, reject)
     this.#pending.clear()
   }
 
-  /** Performs a write that an earlier leader may have stored already. */
-  async #repeat(leader: Leader, { number, request, resolve, reject }: PendingWrite): Promise<void> {
-    try {
-      resolve(leader.answers.find(this.#options.peers.node, number) ?? (await perform(leader, request)))
-    } catch (err) {
-      reject(err as Error)
-    }
+  /** Becomes a replica of the process that has taken the folder from this leader. */
+  #stepDown(): void {
+    const leader = this.#leader
+    if (!leader || !this.#options.isShared || this.#isClosed) return
+    this.#leader = undefined
+    this.#failure = leader.failure // the leader has reported it
+    this.#leaderFailure = undefined
+    this.#lastBeatAt = monotonicNow()
+    this.#usurper = ownerOf(this.#tables)
+    this.#search ??= leader.stepDown().then(() => this.#findLeader())
   }
 
-  async #join(socket: OwnerSocket): Promise<void> {
+  async #join({ socket, owner }: OwnerConnection): Promise<void> {
     const { peers, reload, catchUp, onDelta } = this.#options
     if (this.#isClosed) socket.destroy()
     this.#joining = socket
+    this.#owner = owner
     const replica = await Replica.join(socket, this.#state, {
       node: peers.node,
       reload,
@@ -260,6 +294,8 @@ export class Member implements Role {
     })
     if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
     this.#replica = replica
+    this.#usurper = undefined
+    this.#searchError = undefined
     this.#lastBeatAt = monotonicNow()
     this.#options.onRole('replica')
     peers.connect(replica, replica.leader)
@@ -272,11 +308,11 @@ export class Member implements Role {
   async #findLeader(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        const access = await enter(this.#options, this.#tables, true)
+        const access = await enter(this.#options, this.#tables, true, this.#usurper)
         await ('lock' in access ? this.#succeed(access) : this.#join(access))
         break
       } catch (err) {
-        if (!(err instanceof LostLeaderError)) this.#setFailure(err as Error)
+        if (!(err instanceof LostLeaderError)) this.#setFailure((this.#searchError = err as Error))
         await delay(SEARCH_INTERVAL)
       }
     }
@@ -314,14 +350,29 @@ export class Member implements Role {
     if (this.#leader) return
     const { leaderTimeout } = this.#options
     const isSilent = this.#isSilent()
-    this.#setFailure(isSilent ? silent(leaderTimeout) : this.#leaderFailure)
+    this.#setFailure(this.#searchError ?? (isSilent ? silent(leaderTimeout) : this.#leaderFailure))
     if (isSilent) this.#replica?.reloadForReads()
     const now = systemTime()
     for (const { number, since, request, reject } of this.#pending.values()) {
       if (!isSilent && now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
       this.#pending.delete(number)
-      reject(unanswered(`The process that writes the log has not answered for ${leaderTimeout / 1_000} s.`, request))
+      reject(mayBeStored(`The process that writes the log has not answered for ${leaderTimeout / 1_000} s.`, request))
     }
+  }
+
+  /**
+   * Leaves a leader that has lost the folder to another process, since a frozen one does not know it. Checks twice: a
+   * dead leader has lost the folder too, and its connection ends by itself.
+   */
+  #checkOwner(): void {
+    if (!this.#joining || this.#joining.isClosed) return
+    const owner = ownerOf(this.#tables)
+    const isOutdated = owner !== this.#owner
+    if (isOutdated && this.#suspectsLeader) {
+      this.#usurper = owner
+      this.#joining?.destroy()
+    }
+    this.#suspectsLeader = isOutdated
   }
 
   #setFailure(failure: Error | undefined): void {
@@ -333,7 +384,7 @@ export class Member implements Role {
   /** Rejects the writes that wait for the leader, because this process closes the log. */
   #rejectAll(): void {
     for (const { request, reject } of this.#pending.values())
-      reject(unanswered('This process stops, and the process that writes the log has not answered yet.', request))
+      reject(mayBeStored('This process stops, and the process that writes the log has not answered yet.', request))
     this.#pending.clear()
   }
 }
@@ -357,12 +408,4 @@ function notSent(timeout: number): HubError {
     'log-unavailable',
     `The process that writes the log has been silent for more than ${timeout / 1_000} s. Nothing was stored: try again.`,
   )
-}
-
-function unanswered(cause: string, request: WriteRequest): HubError {
-  const remedy =
-    'append' in request
-      ? 'The event may have been stored: publish it again with the same "id".'
-      : 'The request may still be carried out. Try it again.'
-  return new HubError('log-unavailable', `${cause} ${remedy}`)
 }

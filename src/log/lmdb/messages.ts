@@ -2,10 +2,11 @@
 import type { NewEvent } from '../../model/event.js'
 import type { HubErrorCode } from '../../model/hub-error.js'
 import type { Expected } from '../log.js'
+import type { Answer } from './answers.js'
 import type { ReplicatedChange } from './replicated-change.js'
 
 /** The version of the messages. Processes with different versions do not share a folder. */
-export const VERSION = 2
+export const VERSION = 3
 
 /** A write that a replica requests. */
 export type WriteRequest =
@@ -18,11 +19,8 @@ export type WriteRequest =
   /** Nothing: the answer follows every earlier transaction. */
   | { readonly catchUp: true }
 
-/**
- * The result of a write: the numbers of `toAnswer` for an append, the number of removed events for a purge, and whether
- * a record was swapped.
- */
-export type WriteResult = readonly number[] | number | boolean | undefined
+/** The result of a write. `false`: the record was not swapped. `undefined`: of `catchUp`. */
+export type WriteResult = Answer | false | undefined
 
 /** The error of a refused write. */
 export interface Refusal {

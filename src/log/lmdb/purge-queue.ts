@@ -1,4 +1,5 @@
 /** Purges of topics that are under way. Each may take several transactions. */
+import type { Origin, UnfinishedPurge } from './answers.js'
 import type { Change } from './change.js'
 import type { State } from './state.js'
 import type { Trimmer } from './trimmer.js'
@@ -9,8 +10,19 @@ export interface PendingPurge {
   until: number
   /** The number of events that the purge has removed so far. */
   purged: number
+  /** The other process that requested the purge. */
+  origin?: Origin | undefined
   resolve: (purged: number) => void
   reject: (err: Error) => void
+}
+
+/** What one transaction does for a purge. */
+export interface PurgeStep {
+  purge: PendingPurge
+  /** The number of events that the transaction removes. */
+  count: number
+  /** Whether the purge needs no further transaction. */
+  isDone: boolean
 }
 
 export class PurgeQueue {
@@ -27,9 +39,13 @@ export class PurgeQueue {
     return this.#pending.size
   }
 
-  /** Adds a purge of the events that a topic has now. */
-  add(topic: string, resolve: (purged: number) => void, reject: (err: Error) => void): void {
-    this.#pending.add({ topic, until: this.#state.totals.head, purged: 0, resolve, reject })
+  /**
+   * Adds a purge of the events that a topic has now.
+   * @param begun the part that an earlier leader has done: the purge continues there
+   */
+  add(request: Omit<PendingPurge, keyof UnfinishedPurge>, begun?: UnfinishedPurge): void {
+    const { until, purged } = begun ?? { until: this.#state.totals.head, purged: 0 }
+    this.#pending.add({ ...request, until, purged })
   }
 
   pending(): PendingPurge[] {
@@ -42,13 +58,10 @@ export class PurgeQueue {
     return false
   }
 
-  /**
-   * Removes the next events, at most `limit`. Call it within a transaction.
-   * @returns a function to call once the transaction is durable, which returns the purges that are done
-   */
-  step(change: Change, purges: readonly PendingPurge[], limit: number): () => PendingPurge[] {
+  /** Removes the next events, at most `limit`. Call it within a transaction. */
+  step(change: Change, purges: readonly PendingPurge[], limit: number): PurgeStep[] {
     let left = limit
-    const steps = purges.map((purge) => {
+    return purges.map((purge) => {
       // the topic has no events
       if (!this.#state.topics.has(purge.topic)) return { purge, count: 0, isDone: true }
       if (left === 0) return { purge, count: 0, isDone: false }
@@ -56,10 +69,15 @@ export class PurgeQueue {
       left -= count
       return { purge, count, isDone: left > 0 && !this.#isUnindexed(purge) }
     })
-    return () => {
-      for (const { purge, count } of steps) purge.purged += count
-      return steps.filter(({ isDone }) => isDone).map(({ purge }) => purge)
-    }
+  }
+
+  /**
+   * Counts the steps of a transaction. Call it once the transaction is durable.
+   * @returns the purges that are done
+   */
+  apply(steps: readonly PurgeStep[]): PendingPurge[] {
+    for (const { purge, count } of steps) purge.purged += count
+    return steps.filter(({ isDone }) => isDone).map(({ purge }) => purge)
   }
 
   /** Resolves purges that are done. */

@@ -1,5 +1,6 @@
 /** Writes records. A second table orders the records that expire by their end. */
 import type { PutOptions, RecordChange } from '../log.js'
+import type { Origin } from './answers.js'
 import type { RecordRow } from './file-records.js'
 import { unlessDamaged } from './store-error.js'
 import type { Tables } from './tables.js'
@@ -21,36 +22,36 @@ export class RecordWriter {
     this.#now = now
   }
 
-  put(key: string, value: unknown, { ttl }: PutOptions): Promise<void> {
+  /** @param origin the other process that requested the write */
+  async put(key: string, value: unknown, { ttl }: PutOptions, origin?: Origin): Promise<void> {
     const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
     const until = ttl === undefined || ttl === Infinity ? undefined : Math.ceil(this.#now() + ttl)
-    return this.#writer.change(() => {
+    const write = (): RecordChange => {
       const { records, recordEnds } = this.#tables
       this.#forgetEnd(key)
       records.putSync(key, (until === undefined ? [value] : [value, until]) satisfies RecordRow)
       if (until !== undefined) recordEnds.putSync([until, key], 0)
       return { key, value }
-    }, bytes)
+    }
+    await this.#writer.change({ write, bytes, origin })
   }
 
   /** As `KeyValue.swap`. */
-  async swap(key: string, expected: unknown, value: unknown): Promise<boolean> {
+  swap(key: string, expected: unknown, value: unknown, origin?: Origin): Promise<boolean> {
     const bytes = Buffer.byteLength(JSON.stringify(value ?? null)) + Buffer.byteLength(key)
     const wanted = JSON.stringify(expected)
-    let isSwapped = false
-    await this.#writer.change(() => {
-      isSwapped = JSON.stringify(this.#valueOf(key)) === wanted
-      if (!isSwapped) return undefined
+    const write = () => {
+      if (JSON.stringify(this.#valueOf(key)) !== wanted) return 'refused'
       if (value === undefined) return this.#remove(key)
       this.#forgetEnd(key)
       this.#tables.records.putSync(key, [value] satisfies RecordRow)
       return { key, value }
-    }, bytes)
-    return isSwapped
+    }
+    return this.#writer.change({ write, bytes, origin })
   }
 
-  delete(key: string): Promise<void> {
-    return this.#writer.change(() => this.#remove(key), 0)
+  async delete(key: string, origin?: Origin): Promise<void> {
+    await this.#writer.change({ write: () => this.#remove(key), bytes: 0, origin })
   }
 
   /** Deletes expired records. Call it periodically. */
@@ -60,7 +61,7 @@ export class RecordWriter {
     const due = [...this.#tables.recordEnds.getKeys({ end, limit: EXPIRE_STEP })]
     if (due.length === 0) return
     this.#isExpiring = true
-    const deletions = due.map((end) => this.#writer.change(() => this.#removeExpired(end), 0))
+    const deletions = due.map((end) => this.#writer.change({ write: () => this.#removeExpired(end), bytes: 0 }))
     // a later call tries again after a failure, such as a full disk
     void Promise.allSettled(deletions).then((settled) => {
       this.#isExpiring = false
@@ -68,16 +69,16 @@ export class RecordWriter {
     })
   }
 
-  #remove(key: string): RecordChange | undefined {
+  #remove(key: string): RecordChange | 'unchanged' {
     this.#forgetEnd(key)
-    return this.#tables.records.removeSync(key) ? { key, value: undefined } : undefined
+    return this.#tables.records.removeSync(key) ? { key, value: undefined } : 'unchanged'
   }
 
   /** Deletes a record, unless a later `put` has changed its end. */
-  #removeExpired(end: [until: number, key: string]): RecordChange | undefined {
+  #removeExpired(end: [until: number, key: string]): RecordChange | 'unchanged' {
     const [until, key] = end
     this.#tables.recordEnds.removeSync(end)
-    return this.#untilOf(key) === until ? this.#remove(key) : undefined
+    return this.#untilOf(key) === until ? this.#remove(key) : 'unchanged'
   }
 
   #forgetEnd(key: string): void {

@@ -1,31 +1,27 @@
-/** The replicas of a leader: sends them each transaction, and performs the writes that they request. */
-import { HubError } from '../../model/hub-error.js'
-import { toAnswer, type Answers } from './answers.js'
-import type { ReplicaSocket } from './lock.js'
+/** The replicas of a leader: sends them each transaction, and answers the writes that they request. */
+import type { Answers } from './answers.js'
+import type { FolderLock, ReplicaSocket } from './lock.js'
 import { encodeMessage } from './message-socket.js'
-import { VERSION, type ToLeader, type ToReplica, type WriteRequest, type WriteResult } from './messages.js'
+import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import type { Peers } from './peers.js'
 import type { ReplicatedChange } from './replicated-change.js'
-import type { Role } from './role.js'
+import { RETRY_TIME, toRefusal, type ReplicaWrites, type Write } from './replica-writes.js'
 import type { State } from './state.js'
 import type { Writer } from './writer.js'
 
 /** A replica that leaves more than this many bytes unread is disconnected. It then reads the tables instead. */
 const MAX_BACKLOG = 64 * 1024 * 1024
-/** The time in which a write may be sent again to another leader, in milliseconds. */
-export const RETRY_TIME = 30_000
 /** How long answers are kept for a node without a connection, in milliseconds: longer than `RETRY_TIME`. */
 const ANSWER_TIME = 2 * RETRY_TIME
 
 export interface ReplicasSource {
   state: State
   writer: Writer
-  role: Role
+  writes: ReplicaWrites
   answers: Answers
   peers: Peers
+  lock: FolderLock
 }
-
-type Write = Extract<ToLeader, { kind: 'write' }>
 
 export class Replicas {
   readonly #source: ReplicasSource
@@ -33,8 +29,6 @@ export class Replicas {
   readonly #pids = new Map<ReplicaSocket, number>()
   /** When each node without a connection was last connected, on the monotonic clock. */
   readonly #seen = new Map<string, number>()
-  /** The writes that are being performed, by node and number: see `#resultOf`. */
-  readonly #running = new Map<string, Promise<WriteResult>>()
   readonly #startedAt = performance.now()
   #isClosing = false
 
@@ -88,9 +82,9 @@ export class Replicas {
       this.#seen.delete(node)
       const forget = () => {
         answers.forget(node)
-        return undefined
+        return 'unchanged' as const
       }
-      writer.change(forget, 0).catch(() => undefined) // the next tick tries again
+      writer.change({ write: forget, bytes: 0 }).catch(() => undefined) // the next tick tries again
     }
   }
 
@@ -106,6 +100,14 @@ export class Replicas {
     for (const socket of this.#replicas.keys()) socket.end()
     this.#replicas.clear()
     peers.connect(undefined)
+  }
+
+  /** Disconnects all replicas at once. They send unanswered writes to the new leader of the folder. */
+  disconnect(): void {
+    this.stop()
+    for (const socket of this.#replicas.keys()) socket.destroy()
+    this.#replicas.clear()
+    this.#source.peers.connect(undefined)
   }
 
   #receive(socket: ReplicaSocket, message: ToLeader): void {
@@ -174,44 +176,11 @@ export class Replicas {
     const node = this.#replicas.get(socket)
     if (node === undefined || this.#isClosing) return
     try {
-      socket.send({ kind: 'written', number, result: await this.#resultOf(node, write) })
+      socket.send({ kind: 'written', number, result: await this.#source.writes.perform(node, write) })
     } catch (err) {
-      const known = err instanceof HubError ? err : new HubError('log-unavailable', String(err), { cause: err })
-      const { code, message, index } = known
-      socket.send({ kind: 'refused', number, refusal: { code, message, index } })
+      if (this.#source.lock.taken()) return socket.destroy() // the new leader stores the write
+      socket.send({ kind: 'refused', number, refusal: toRefusal(err) })
     }
-  }
-
-  /**
-   * Performs a write once. A replica that has lost its connection, but not its leader, sends a write again that may
-   * still be running: both requests get the result of the first.
-   */
-  #resultOf(node: string, write: Write): Promise<WriteResult> {
-    const key = `${node}/${write.number}`
-    let running = this.#running.get(key)
-    if (!running) {
-      running = this.#perform(node, write).finally(() => this.#running.delete(key))
-      this.#running.set(key, running)
-    }
-    return running
-  }
-
-  async #perform(node: string, { number, done, since, request }: Write): Promise<WriteResult> {
-    const { answers, writer } = this.#source
-    if (since !== undefined) {
-      const answer = answers.find(node, number)
-      if (answer) return answer
-      if (systemTime() - since > RETRY_TIME)
-        throw new HubError(
-          'log-unavailable',
-          'The write was sent to a process that has ended, and may have been stored. Publish the event again with the same "id".',
-        )
-    }
-    if ('append' in request) {
-      const { append, expected } = request
-      return toAnswer(await writer.append(append, { expected }, { node, number, done }))
-    }
-    return perform(this.#source.role, request)
   }
 
   #broadcast(message: ToReplica): void {
@@ -228,20 +197,4 @@ export class Replicas {
     if (socket.backlog > MAX_BACKLOG) socket.destroy()
     else socket.sendEncoded(frame)
   }
-}
-
-/** Performs a write of a replica. */
-export async function perform(role: Role, request: WriteRequest): Promise<WriteResult> {
-  if ('append' in request) return toAnswer(await role.append(request.append, { expected: request.expected }))
-  if ('swap' in request) return role.swapRecord(request.swap, request.expected, request.value)
-  if ('purge' in request) return role.purge(request.purge)
-  if ('catchUp' in request) return undefined
-  if ('delete' in request) await role.deleteRecord(request.delete)
-  else await role.putRecord(request.put[0], request.put[1], { ttl: request.put[2] })
-  return undefined
-}
-
-/** Returns the time of the system's monotonic clock in milliseconds. It is the same in all processes of a machine. */
-export function systemTime(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n)
 }

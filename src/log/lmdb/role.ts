@@ -8,6 +8,8 @@ import type { Appended, AppendOptions, PutOptions } from '../log.js'
 export interface Role {
   /** As `LogView.failure`. */
   readonly failure: Error | undefined
+  /** Why the tables cannot be read consistently any more; `undefined`: they can. */
+  readonly lost: Error | undefined
   /** As `EventLog.append`. */
   append(events: readonly NewEvent[], options?: AppendOptions): Promise<Appended[]>
   /** As `KeyValue.put`. The caller must not change `value` later. */

@@ -50,6 +50,11 @@ export function endSession({ meta, root }: Tables): void {
   root.transactionSync(() => meta.putSync('session', { ...session, closed: true }))
 }
 
+/** Whether the last session has ended: its process has closed the log. */
+export function hasEnded(meta: Tables['meta']): boolean {
+  return readSession(meta)?.closed === true
+}
+
 /** Reads the last session. A damaged row counts as an open session with `commit` from before a restart. */
 function readSession(meta: Tables['meta']): Session | undefined {
   try {

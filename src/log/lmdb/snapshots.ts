@@ -2,6 +2,7 @@
 import type { Transaction } from 'lmdb'
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
+import { notRead } from './refusal.js'
 import type { Role } from './role.js'
 import { commitsIn, type State } from './state.js'
 import type { Snapshot, Tables } from './tables.js'
@@ -52,6 +53,8 @@ export class Snapshots {
       } finally {
         snapshot.done()
       }
+      const { lost } = this.#role()
+      if (lost) throw notRead(lost)
       await this.#role().settled()
       await this.#scheduler.next() // otherwise all waiting reads would run in one turn of the event loop
     }

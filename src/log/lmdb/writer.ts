@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../model/hub-error.js'
 import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
-import type { Appended, AppendOptions, LogDelta, RecordChange, Retention } from '../log.js'
+import type { Appended, AppendOptions, LogDelta, Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { TransactionFigures } from '../transaction-figures.js'
 import type { Answers, Origin } from './answers.js'
@@ -17,15 +17,15 @@ import { LARGEST_EVENT } from './largest-event.js'
 import type { FolderLock } from './lock.js'
 import type { PendingRecord } from './pending-record.js'
 import { waitForPublishers } from './publisher-wait.js'
-import { PurgeQueue, type PendingPurge } from './purge-queue.js'
+import { PurgeQueue } from './purge-queue.js'
 import { notPurged, notStored } from './refusal.js'
 import type { ReplicatedChange } from './replicated-change.js'
 import type { Room } from './room.js'
 import type { State } from './state.js'
 import type { Tables } from './tables.js'
 import { transact } from './transaction.js'
-import { TransactionBody, type Outcome } from './transaction-body.js'
-import { NO_LIMITS, TransactionLimits } from './transaction-limits.js'
+import { TransactionBody, type Outcome, type Requests } from './transaction-body.js'
+import { NO_LIMITS, TransactionLimits, type Limits } from './transaction-limits.js'
 import type { Trimmer } from './trimmer.js'
 import { WriterHealth } from './writer-health.js'
 
@@ -105,26 +105,27 @@ export class Writer {
   }
 
   /**
-   * Changes a record in the next transaction.
-   * @param write writes the record and returns the change; `undefined` if nothing changed
-   * @param bytes the size of the stored key and value
+   * Changes a record in the next transaction. `bytes` is the size of the stored key and value.
+   * @returns whether the condition of the change was met
    */
-  change(write: () => RecordChange | undefined, bytes: number): Promise<void> {
+  change(change: Omit<PendingRecord, 'resolve' | 'reject'>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#records.push({ write, bytes, resolve, reject })
+      this.#records.push({ ...change, resolve, reject })
       this.#start()
     })
   }
 
   /**
    * Purges a topic, in as many transactions as necessary. Resolves with the number of purged events.
+   * @param origin the other process that requested the purge. If an earlier leader has begun it, it continues
    * @throws HubError `log-unavailable`
    */
-  purge(topic: string): Promise<number> {
+  purge(topic: string, origin?: Origin): Promise<number> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#purges.add(topic, resolve, reject)
+      const begun = origin && this.#options.answers.findPurge(origin)
+      this.#purges.add({ topic, origin, resolve, reject }, begun)
       this.#start()
     })
   }
@@ -132,7 +133,8 @@ export class Writer {
   /** Indexes and trims, or tries the disk again after a failure. Call it periodically. */
   tick(): void {
     if (this.#closed) return
-    const lost = this.#options.lock.look()
+    const { lock } = this.#options
+    const lost = lock.look() ?? lock.taken()
     if (lost) return this.#health.set(lost)
     this.#trimmer.look()
     this.#index.begin()
@@ -176,7 +178,7 @@ export class Writer {
     ) {
       const appends = this.#trimsFirst ? [] : this.#appends.takeGroup()
       const began = performance.now()
-      const commit = this.#commit(appends, this.#records.splice(0), this.#purges.pending())
+      const commit = this.#commit({ appends, records: this.#records.splice(0), purges: this.#purges.pending() })
       this.#committing = commit
       const expected = await commit
       this.#committing = undefined
@@ -211,60 +213,69 @@ export class Writer {
   }
 
   /** @returns the number of pending appends once each answered publisher has published again; 0 if all were refused */
-  async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
-    const { durability, transactions, lock, room } = this.#options
+  async #commit(requests: Requests): Promise<number> {
+    const { lock, room } = this.#options
     const lost = lock.look()
     if (lost) {
       this.#health.set(lost)
-      return this.#refuseAll(appends, records, purges, lost)
+      return this.#refuseAll(requests, lost)
     }
+    let { appends } = requests
     if (appends.length === 0 || this.failure) await this.#health.lookForRoom()
     const noRoom = this.#health.isFull
-    const must = this.#body.workOf(appends, records)
+    const must = this.#body.workOf(requests)
     // does not await if there is room: this runs for every transaction
     const canAppend = appends.length > 0 && !noRoom && (room.has(must, 'publish') || (await room.make(must, 'publish')))
     let limits = canAppend ? this.#limits.next(must, NO_LIMITS) : undefined
     if (!limits) {
-      limits = await this.#refuseAppends(appends, records, noRoom)
+      limits = await this.#refuseAppends(requests, noRoom)
       appends = []
-      if (!limits) return this.#refuseAll([], records, purges, room.failure)
+      if (!limits) return this.#refuseAll({ ...requests, appends }, room.failure)
     }
+    const accepted = { ...requests, appends }
     let outcome: Outcome
-    const began = performance.now()
     try {
-      outcome = await transact(this.#tables.root, durability, () => this.#body.write(appends, records, purges, limits))
+      outcome = await this.#transact(accepted, limits)
     } catch (err) {
       this.#health.set(err as Error)
-      return this.#refuseAll(appends, records, purges, err as Error)
+      return this.#refuseAll(accepted, err as Error)
     }
-    transactions.durations.observe((performance.now() - began) / 1_000)
-    transactions.events.observe(outcome.stored.length)
-    if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
     const purged = this.#apply(outcome)
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {
       this.#health.set(lostMeanwhile)
       // the events are stored in a folder that is no longer in use
-      return this.#refuseAll(appends, records, purges, lostMeanwhile)
+      return this.#refuseAll(accepted, lostMeanwhile)
     }
     // counts before a publisher of this process can publish again
     const expected = this.#appends.length + appends.length
     answerAppends(appends, outcome)
-    for (const { resolve } of records) resolve()
+    accepted.records.forEach(({ resolve }, index) => resolve(outcome.written[index]!))
     this.#purges.resolve(purged)
     return expected
+  }
+
+  /** @throws the reason why the transaction failed: nothing is stored */
+  async #transact(requests: Requests, limits: Limits): Promise<Outcome> {
+    const { durability, transactions } = this.#options
+    const began = performance.now()
+    const outcome = await transact(this.#tables.root, durability, () => this.#body.write(requests, limits))
+    transactions.durations.observe((performance.now() - began) / 1_000)
+    transactions.events.observe(outcome.stored.length)
+    if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
+    return outcome
   }
 
   /**
    * Refuses appends, since there is no room for them.
    * @returns the limits of a transaction without appends; `undefined`: there is no room for any transaction
    */
-  async #refuseAppends(appends: PendingAppend[], records: PendingRecord[], noRoom: boolean) {
+  async #refuseAppends({ appends, records, purges }: Requests, noRoom: boolean) {
     const { room } = this.#options
-    this.#refuseAll(appends, [], [], room.failure)
+    this.#refuseAll({ appends, records: [], purges: [] }, room.failure)
     // checks whether the disk is full, or the group was only larger than the largest event
     if (appends.length > 0 && !noRoom) await this.#health.lookForRoom()
-    const must = this.#body.workOf([], records)
+    const must = this.#body.workOf({ appends: [], records, purges })
     const limits = (await room.make(must, 'trim')) ? this.#limits.next(must) : undefined
     this.#isStuck = !limits
     if (!limits) this.#health.set(room.failure)
@@ -294,7 +305,7 @@ export class Writer {
    * Refuses requests that could not be stored.
    * @returns 0: their publishers are not expected to publish again at once
    */
-  #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): 0 {
+  #refuseAll({ appends, records, purges }: Requests, cause: Error | undefined): 0 {
     const refusal = notStored(cause)
     for (const { reject } of [...appends, ...records]) reject(refusal)
     this.#purges.reject(purges, notPurged(cause))

@@ -1,15 +1,19 @@
 import t from 'tap'
-import { Answers } from '../../../src/log/lmdb/answers.js'
+import { Answers, toAnswer, type Answer } from '../../../src/log/lmdb/answers.js'
 import { openStore } from '../../../src/log/lmdb/store.js'
 import type { Tables } from '../../../src/log/lmdb/tables.js'
 
-/** Returns the answer of a write of `node` to which the log gave a sequence. */
+function answerTo(node: string, number: number, done: number, answer: Answer) {
+  return { origin: { node, number, done }, answer }
+}
+
+/** Returns the answer to an append of `node` to which the log gave a sequence. */
 function result(node: string, number: number, done: number, sequence: number, duplicate = false) {
-  return { origin: { node, number, done }, appended: [{ sequence, duplicate }] }
+  return answerTo(node, number, done, toAnswer([{ sequence, duplicate }]))
 }
 
 function rowsOf({ meta }: Tables): string[] {
-  return [...meta.getKeys({ start: 'answer/', end: 'answer0' })]
+  return [...meta.getKeys({ start: 'answer/', end: 'answer0' }), ...meta.getKeys({ start: 'purge/', end: 'purge0' })]
 }
 
 await t.test('a transaction writes one row for each process', async (t) => {
@@ -52,4 +56,33 @@ await t.test('a row is deleted once its process needs none of its answers', asyn
   tables.root.transactionSync(() => answers.forget('a'))
   t.same(rowsOf(tables), ['answer/b/1'])
   t.same([...new Answers(tables).nodes], ['b'])
+})
+
+await t.test('an unfinished purge is kept until it is answered, or its process needs no answer', async (t) => {
+  const tables = openStore(t.testdir({}), { durability: 'commit' })
+  t.teardown(() => tables.root.close())
+  const answers = new Answers(tables)
+  const within = (write: () => void) => tables.root.transactionSync(write)
+  const origin = (number: number, node = 'a') => ({ node, number, done: 0 })
+
+  within(() => {
+    answers.keepPurge(origin(1), { until: 90, purged: 10 })
+    answers.keepPurge(origin(2), { until: 95, purged: 0 })
+    answers.keepPurge(origin(9, 'b'), { until: 99, purged: 1 })
+  })
+  within(() => answers.keepPurge(origin(1), { until: 90, purged: 20 }))
+  for (const found of [answers, new Answers(tables)]) {
+    t.same(found.findPurge(origin(1)), { until: 90, purged: 20 })
+    t.equal(found.findPurge(origin(3)), undefined)
+    t.equal(found.find('a', 1), undefined, 'an unfinished purge has no answer')
+    t.same([...found.nodes], ['a', 'b'])
+  }
+  within(() => answers.write([answerTo('a', 1, 0, 30), answerTo('a', 3, 0, true)]))
+  t.same(rowsOf(tables), ['answer/a/3', 'purge/a/2', 'purge/b/9'])
+  t.same([answers.find('a', 1), answers.find('a', 3)], [30, true])
+  within(() => answers.write([answerTo('a', 4, 2, 0)]))
+  t.same(rowsOf(tables), ['answer/a/3', 'answer/a/4', 'purge/b/9'], 'the second purge was refused')
+  t.equal(answers.find('a', 4), 0)
+  within(() => answers.forget('b'))
+  t.same([...new Answers(tables).nodes], ['a'])
 })
