@@ -53,8 +53,10 @@ export class ClusterPresence {
   readonly #met = new Set<string>()
   /** When the presence of the others was last needed, on the monotonic clock. */
   #neededAt = 0
-  /** When this node began to follow, on the wall clock. Earlier joins are not announced. */
+  /** When this node began to follow, on the wall clock. */
   #followingSince = 0
+  /** Whether streams that follow have opened. Until then, joins from before `#followingSince` are not announced. */
+  #hasOpened = false
   #ready = Promise.resolve()
 
   constructor(source: ClusterPresenceSource) {
@@ -124,7 +126,8 @@ export class ClusterPresence {
     if (this.#exchange.isFollowing) return this.#ready
     this.#exchange.follow()
     this.#followingSince = wallNow()
-    if (!this.#source.messenger.isAlone) this.#ready = this.#fetchAll()
+    this.#hasOpened = this.#source.messenger.isAlone
+    if (!this.#hasOpened) this.#ready = this.#fetchAll()
     return this.#ready
   }
 
@@ -166,6 +169,7 @@ export class ClusterPresence {
     const fetched = greet().then(() => Promise.all(messenger.others().map((node) => this.#exchange.catchUp(node, 0))))
     await Promise.race([fetched, late])
     timer.abort()
+    this.#hasOpened = true
   }
 
   #unfollow(): void {
@@ -194,8 +198,9 @@ export class ClusterPresence {
     this.#met.add(node)
     for (const one of present) {
       keys.add(keyOf(one))
-      // a subject that was present before this node followed has not just joined
-      this.#remote.enter(node, one, isMet || one.since >= this.#followingSince)
+      // A subject that was present before this node followed has not just joined. If its node answers only now, the
+      // open streams do not know the subject, and would be told of a leave without a join.
+      this.#remote.enter(node, one, isMet || this.#hasOpened || one.since >= this.#followingSince)
     }
     for (const one of [...this.#remote.of(node)])
       if (!keys.has(keyOf(one))) this.#remote.leave(node, one.topic, one.subject)

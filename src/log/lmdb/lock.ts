@@ -217,7 +217,7 @@ function isElsewhere(socketFolder: string, owner: string | undefined, meta: Tabl
 
 function taken(folder: string): LostFolderError {
   return new LostFolderError(
-    `Another process has taken the folder ${folder}: the lock of this one was removed, or the other process has opened the same files through another path. Restart the hub.`,
+    `Another process has taken the folder ${folder}: the lock of this one was removed, or the other process has opened the same files through another path. Stop that process, or restart this hub.`,
     'another process has taken the files of the log',
   )
 }

@@ -174,6 +174,20 @@ await t.test('a stream gets no joins of subjects that were present before it ope
   t.strictSame(told(late), ['join room bob 2'])
 })
 
+await t.test('the subjects of a process that answers only after a stream has opened have joined for it', async (t) => {
+  const { hubs } = await openHubs(t, 2, { presenceGrace: 0 })
+  const [a, b] = hubs as [ClusterHub, ClusterHub]
+  const stream = await b.subscribe(['room'], { subject: 'ann' })
+  b.node.freeze()
+  const watcher = await a.subscribe(['room'], { presence: true }) // waits for the other process for a second
+  t.strictSame(told(watcher), [])
+  b.node.thaw()
+  await until(() => told(watcher).length === 1) // the node broadcasts the number of its changes every 2 s
+  stream.close()
+  await until(() => told(watcher).length === 2)
+  t.strictSame(told(watcher), ['join room ann 1', 'leave room ann 0'])
+})
+
 await t.test('joins at a process that has just started are announced', async (t) => {
   const { start, expect } = await openWatched(t)
   const { subscribe } = await start()
