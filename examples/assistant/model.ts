@@ -11,15 +11,8 @@ export function wordsFor(question: string): string[] {
   return `You asked: “${question.trim()}” ${ANSWER}`.match(/\S+\s*/g)!
 }
 
-/**
- * Yields the words of an answer, as a model does.
- * @param start the number of words that are left out, since an interrupted answer has them
- * @param pace the time before each word, in milliseconds
- */
-export async function* answerTo(
-  question: string,
-  { start, pace, signal }: { start: number; pace: number; signal: AbortSignal },
-): AsyncGenerator<string> {
+/** Yields the words of an answer from `start` on, with a pause of `pace` milliseconds before each, as a model does. */
+export async function* answerTo(question: string, start: number, pace: number, signal: AbortSignal) {
   for (const word of wordsFor(question).slice(start)) {
     await delay(pace, undefined, { signal })
     yield word

@@ -11,7 +11,6 @@ import { answerTo } from './model.js'
 const PACE = 80
 
 const Id = Type.String({ pattern: '^[0-9a-f-]{36}$', description: 'An id is a UUID.' })
-
 const Question = Type.Object({
   chat: Id,
   id: Id,
@@ -22,30 +21,23 @@ export type Question = Static<typeof Question>
 
 export default {
   settings: {},
-  serve(app, { hub: { url }, sign, speed, ending }) {
-    addLogin(app, sign, { subscribe: ['chats.{sub}.**'] }, { user: Id })
+  serve(app, { hub: { url }, sign, speed, ending, watch }) {
+    const own = ['chats.{sub}.**']
+    addLogin(app, sign, { subscribe: own }, { user: Id })
 
-    const routes = app.withTypeProvider<TypeBoxTypeProvider>()
     const running = new Set<string>()
-
-    routes.post(
-      '/questions',
-      { schema: { body: Question } },
-      async ({ body: { chat, id, question, start } }, reply) => {
-        const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
-        // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
-        const hub = connect(url, { token: () => sign({ sub: chat, publish: ['chats.{sub}.**'] }) })
-        await createStream(hub, path, { question }, ending)
-        if (running.has(path)) return reply.code(202).send() // the page has repeated its request
-        running.add(path)
-        const words = answerTo(question, { start, pace: PACE / speed, signal: ending })
-        writeStream(hub, path, words, ending)
-          .catch((error: unknown) => {
-            if (!ending.aborted) app.log.error(error, 'an answer was interrupted')
-          })
-          .finally(() => running.delete(path))
-        return reply.code(202).send()
-      },
-    )
+    const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+    routes.post('/questions', { schema: { body: Question } }, async ({ body }, reply) => {
+      const { chat, id, question, start } = body
+      const path = `streams/chats/${chat}/${id}/${start}` // the topic `chats.<chat>.<id>.<start>`
+      // the `sub` that creates a stream may cancel it, so the page needs no grant to publish
+      const hub = connect(url, { token: () => sign({ sub: chat, publish: own }) })
+      await createStream(hub, path, { question }, ending)
+      if (running.has(path)) return reply.code(202).send() // the page has repeated its request
+      running.add(path)
+      const writing = writeStream(hub, path, answerTo(question, start, PACE / speed, ending), ending)
+      watch(writing.finally(() => running.delete(path)), 'an answer was interrupted')
+      return reply.code(202).send()
+    })
   },
 } satisfies Example

@@ -4,10 +4,7 @@ import { watchConnection } from '../shared/connection.js'
 import { create, element } from '../shared/element.js'
 import { tokenOf } from '../shared/sign-in.js'
 import { connectHub, showState } from '../shared/status.js'
-import { topicOf, WIDGETS, type Value, type Widget, type WidgetName } from './widgets.js'
-
-/** The widgets that are on at the first visit. */
-const FIRST = ['temperature', 'departures', 'headline']
+import { WIDGETS, type Value } from './widgets.js'
 
 const visitor = (localStorage['board'] ??= crypto.randomUUID()) as string
 const hub = connectHub({
@@ -19,15 +16,14 @@ const hub = connectHub({
   }),
 })
 showState(hub)
-hub.subscribe(topicOf('notice'), ({ text = '' }) => void (element('notice').textContent = text), { replay: 'latest' })
+hub.subscribe('board.notice', ({ text = '' }) => void (element('notice').textContent = text), { replay: 'latest' })
 
-const asked = new URLSearchParams(location.search).get('on')?.split(',') ?? FIRST
-/** The widgets that are on, each with the end of its subscription. */
-const on = new Map<WidgetName, Stop>()
-for (const widget of WIDGETS) addWidget(widget, asked.includes(widget.name))
+/** The names of the widgets that are on, each with the end of its subscription. */
+const on = new Map<string, Stop>()
+const asked = new URLSearchParams(location.search).get('on') ?? 'temperature,departures,headline'
+for (const [name, { title }] of Object.entries(WIDGETS)) addWidget(name, title, asked.split(',').includes(name))
 
-function addWidget(widget: Widget & { name: WidgetName }, isOn: boolean): void {
-  const { name, title } = widget
+function addWidget(name: string, title: string, isOn: boolean): void {
   const input = create('input', { type: 'checkbox', role: 'switch' })
   const value = create('div', { className: 'value number' })
   const clock = create('time', { className: 'muted number' })
@@ -40,7 +36,7 @@ function addWidget(widget: Widget & { name: WidgetName }, isOn: boolean): void {
   function turn(isOn: boolean): void {
     on.get(name)?.()
     on.delete(name)
-    if (isOn) on.set(name, hub.subscribe<Value>(topicOf(name), show, { replay: 'latest', onError: refuse }))
+    if (isOn) on.set(name, hub.subscribe<Value>(`board.${name}`, show, { replay: 'latest', onError: refuse }))
     input.checked = isOn
     card.hidden = !isOn
     value.textContent = 'Waiting…'
@@ -49,8 +45,8 @@ function addWidget(widget: Widget & { name: WidgetName }, isOn: boolean): void {
   }
 
   function show({ data, time }: HubEvent<Value>): void {
-    value.replaceChildren(contentOf(widget, data))
-    clock.dateTime = time
+    const items = [data].flat().map((textContent) => create('li', { textContent }))
+    value.replaceChildren(typeof data === 'string' ? data : create('ul', { className: 'list' }, ...items))
     clock.textContent = new Date(time).toLocaleTimeString()
   }
 
@@ -68,15 +64,7 @@ function addWidget(widget: Widget & { name: WidgetName }, isOn: boolean): void {
 
 /** Counts the topics, and keeps the selected widgets in the page's URL for reloads and bookmarks. */
 function showSelection(): void {
-  const names = WIDGETS.map(({ name }) => name).filter((name) => on.has(name))
-  element('empty').hidden = names.length > 0
-  element('topics').textContent = String(names.length + 1) // and the notice
-  history.replaceState(null, '', `?on=${names.join(',')}`)
-}
-
-function contentOf({ unit = '', digits = 0 }: Widget, value: Value): Node | string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number')
-    return `${value.toLocaleString(undefined, { minimumFractionDigits: digits })} ${unit}`.trim()
-  return create('ul', { className: 'list' }, ...value.map((textContent) => create('li', { textContent })))
+  element('empty').hidden = on.size > 0
+  element('topics').textContent = String(on.size + 1) // and the notice
+  history.replaceState(null, '', `?on=${[...on.keys()].join(',')}`)
 }

@@ -1,6 +1,6 @@
 import type { HubEvent, Stop } from 'fanfare-client'
 import { createDraftId, onSubmit } from '../shared/ask.js'
-import { create, createTime, element } from '../shared/element.js'
+import { create, createTime, element, stayAtEnd } from '../shared/element.js'
 import { isName, NAME_RULE } from '../shared/name.js'
 import { createPeople, createTyping } from '../shared/people.js'
 import { signedIn, tokenOf } from '../shared/sign-in.js'
@@ -13,6 +13,7 @@ const say = element('say', 'form')
 const { user } = await signedIn(sessionStorage, 'chat', () => ({ user: element('name', 'input').value.trim() }))
 const hub = connectHub({ token: tokenOf(user) })
 showState(hub)
+stayAtEnd(log)
 
 let topic: string
 let leave: Stop[] = []
@@ -53,11 +54,9 @@ function addNote(words: string): void {
 }
 
 function addLine(className: string, time: Date | string, ...parts: Node[]): void {
-  const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 50
   element('empty').hidden ||= className === ''
   log.append(create('p', { className }, createTime(time, { timeStyle: 'short' }), ...parts))
   if (log.children.length > 500) log.firstElementChild?.remove()
-  if (isAtEnd) log.scrollTop = log.scrollHeight
 }
 
 const idOf = createDraftId()

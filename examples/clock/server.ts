@@ -14,10 +14,8 @@ const EVERY = 2_000
 
 export default {
   settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'clock' },
-  serve(app, context) {
-    run(context).catch((err: unknown) => {
-      if (!context.ending.aborted) app.log.error(err, 'the clock has stopped')
-    })
+  serve(_app, context) {
+    context.watch(run(context), 'the clock has stopped')
   },
 } satisfies Example
 

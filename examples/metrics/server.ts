@@ -9,10 +9,8 @@ const EVERY = 2_000
 
 export default {
   settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'metrics' },
-  serve(app, context) {
-    run(context).catch((err: unknown) => {
-      if (!context.ending.aborted) app.log.error(err, 'the server takes no more samples')
-    })
+  serve(_app, context) {
+    context.watch(run(context), 'the server takes no more samples')
   },
 } satisfies Example
 

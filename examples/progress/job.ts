@@ -1,18 +1,10 @@
 /** A job, as described by the events of its topic `jobs.<id>`. */
 import Type, { type Static } from 'typebox'
 
-const name = Type.String({
-  maxLength: 60,
-  pattern: '\\S',
-  description: 'A job needs a name, of 60 characters at most.',
+export const NewJob = Type.Object({
+  name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
+  steps: Type.Integer({ minimum: 1, maximum: 100, description: 'The number of steps is a whole number from 1 to 100.' }),
 })
-const description = 'The number of steps is a whole number from 1 to 100.'
-const steps = Type.Integer({ minimum: 1, maximum: 100, description })
-
-export const NewJob = Type.Object({ name, steps }, { description: 'A job is a name, and a number of steps.' })
-
-/** The state of a job. All states except `running` are final. */
-export type JobState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Job extends Static<typeof NewJob> {
   id: string
@@ -20,14 +12,11 @@ export interface Job extends Static<typeof NewJob> {
 
 /** An event with all that its publisher knows. A subscriber that missed events needs only the next one. */
 export interface JobEvent extends Job {
-  state: JobState
+  /** All states except `running` are final. */
+  state: 'running' | 'done' | 'failed' | 'cancelled'
   /** The number of finished steps, and the id of the worker process. Only the worker knows them. */
   step?: number
   pid?: number
   /** The reason of a failure. */
   reason?: string
-}
-
-export function topicOf(id: string): string {
-  return `jobs.${id}`
 }

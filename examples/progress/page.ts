@@ -1,15 +1,17 @@
 import { ask, messageOf, onSubmit } from '../shared/ask.js'
 import { element } from '../shared/element.js'
 import { connectHub, showState } from '../shared/status.js'
-import type { JobEvent, JobState } from './job.js'
+import type { JobEvent } from './job.js'
 
-const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' }
+const WORDS: Record<JobEvent['state'], string> = {
+  running: 'Running',
+  done: 'Done',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+}
 
 const form = element('form', 'form')
-const submit = element('submit', 'button')
 const list = element('jobs', 'ol')
-const template = element('job', 'template')
-
 /** The shown jobs: the newest state of each, and its element. */
 const jobs = new Map<string, { event: JobEvent; item: HTMLElement }>()
 
@@ -56,30 +58,24 @@ function show(item: HTMLElement, { state, step = 0, steps, pid, reason = '' }: J
 
 /** Adds a job above the others. */
 function add({ id, name }: JobEvent): HTMLElement {
-  list.prepend(template.content.cloneNode(true))
+  list.prepend(element('job', 'template').content.cloneNode(true))
   element('empty').hidden = true
   const item = list.firstElementChild as HTMLElement
   item.querySelector('.name')!.textContent = name
   item.querySelector('progress')!.ariaLabel = name
   const cancel = item.querySelector('button')!
   cancel.ariaLabel = `Cancel ${name}`
-  cancel.addEventListener('click', () => {
-    ask(`jobs/${id}`, undefined, { method: 'DELETE' }).catch(
-      (error: unknown) => void (element('error').textContent = messageOf(error)),
-    )
-  })
+  cancel.onclick = () => {
+    const asked = ask(`jobs/${id}`, undefined, { method: 'DELETE' })
+    asked.catch((error: unknown) => void (element('error').textContent = messageOf(error)))
+  }
   return item
 }
 
 onSubmit(form, async () => {
   const { name, steps } = Object.fromEntries(new FormData(form))
-  const input = form.querySelector('input')!
-  submit.disabled = true
-  try {
-    await ask('jobs', { name, steps: Number(steps) })
-    if (input.value === name) form.reset() // the user may have typed the next name meanwhile
-  } finally {
-    submit.disabled = false
-    input.focus()
-  }
+  const [input] = form.querySelectorAll('input')
+  await ask('jobs', { name, steps: Number(steps) })
+  if (input!.value === name) form.reset() // the user may have typed the next name meanwhile
+  input!.focus()
 })

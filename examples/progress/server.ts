@@ -1,12 +1,14 @@
 /** Starts jobs in worker processes, and publishes the end of jobs whose worker has died. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { HubEvent } from 'fanfare-client'
 import Type from 'typebox'
 import type { Example } from '../shared/example.js'
 import { newest, SOON } from '../shared/hub-access.js'
-import { NewJob, topicOf, type Job, type JobEvent } from './job.js'
+import { NewJob, type Job, type JobEvent } from './job.js'
 import type { Order } from './worker.js'
 
 /** The maximum number of running jobs. */
@@ -20,14 +22,14 @@ const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
 export default {
   settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'jobs.*' },
-  async serve(app, { hub, sign, speed, ending: signal }) {
+  async serve(app, { hub, sign, speed, watch, ending: signal }) {
     /** The running jobs. A job has no worker until the hub has stored its first event. */
     const running = new Map<string, ChildProcess | undefined>()
     const cancelled = new Set<string>()
-    const tell = (data: JobEvent, timeout = Infinity) => hub.publish(topicOf(data.id), { data }, { signal, timeout })
+    const tell = (data: JobEvent, timeout = Infinity) => hub.publish(`jobs.${data.id}`, { data }, { signal, timeout })
 
     // Jobs that were running when the server last ended: their workers are gone.
-    for (const job of unfinished((await newest<JobEvent>(hub, 'jobs.*', 1_000, { signal })).map(({ data }) => data)))
+    for (const job of unfinished(await newest<JobEvent>(hub, 'jobs.*', 1_000, { signal })))
       await tell({ ...job, state: 'failed', reason: 'The server ended while it was running.' })
 
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
@@ -41,12 +43,11 @@ export default {
         running.delete(job.id)
         throw err
       }
-      start(job)
+      watch(run(job), 'a job has failed')
       return reply.code(201).send(job)
     })
 
-    routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
-      const { id } = request.params
+    routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, ({ params: { id } }, reply) => {
       const worker = running.get(id)
       if (!worker) return reply.code(404).send({ message: 'No running job has this id.' })
       cancelled.add(id)
@@ -57,24 +58,17 @@ export default {
     // `ending` has killed the workers: wait until they have exited.
     app.addHook('onClose', async () => {
       const workers = [...running.values()].filter((worker) => worker !== undefined)
-      await Promise.all(workers.map((worker) => new Promise((done) => worker.once('exit', done))))
+      await Promise.allSettled(workers.map((worker) => once(worker, 'exit')))
     })
 
-    function start(job: Job): void {
-      const execArgv = ['--import', import.meta.resolve('tsx')]
-      const worker = fork(WORKER, { execArgv, signal, killSignal: 'SIGKILL' })
+    async function run(job: Job): Promise<void> {
+      const worker = fork(WORKER, { execArgv: ['--import', import.meta.resolve('tsx')] })
       running.set(job.id, worker)
-      const onError = (err: unknown) => {
-        if (!signal.aborted) app.log.error(err, 'a job has failed')
-      }
-      worker.on('error', onError)
-      worker.once('exit', (code, killedBy) => void ended(job, code, killedBy).catch(onError))
-      const token = sign({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME)
+      signal.addEventListener('abort', () => worker.kill('SIGKILL'))
+      const token = sign({ publish: [`jobs.${job.id}`] }, TOKEN_LIFETIME)
       worker.send({ job, hub: hub.url, token, pace: PACE / speed } satisfies Order)
-    }
-
-    async function ended(job: Job, code: number | null, killedBy: string | null): Promise<void> {
-      running.delete(job.id)
+      const exited = once(worker, 'exit').finally(() => running.delete(job.id))
+      const [code, killedBy] = (await exited) as [number | null, string | null]
       if (code === 0 || signal.aborted) return // the worker has published the end, or the next start does
       const reason = `Its worker ${killedBy === null ? `ended with code ${code}` : `was ended by ${killedBy}`}.`
       await tell({ ...job, ...(cancelled.delete(job.id) ? { state: 'cancelled' } : { state: 'failed', reason }) })
@@ -83,8 +77,8 @@ export default {
 } satisfies Example
 
 /** Returns the jobs without a final state. Events that a worker sent before its end may arrive later. */
-function unfinished(events: JobEvent[]): JobEvent[] {
+function unfinished(events: HubEvent<JobEvent>[]): JobEvent[] {
   const jobs = new Map<string, JobEvent>()
-  for (const event of events) if ((jobs.get(event.id)?.state ?? 'running') === 'running') jobs.set(event.id, event)
+  for (const { data } of events) if ((jobs.get(data.id)?.state ?? 'running') === 'running') jobs.set(data.id, data)
   return [...jobs.values()].filter(({ state }) => state === 'running')
 }

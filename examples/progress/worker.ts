@@ -4,14 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'fanfare-client'
-import { topicOf, type Job, type JobEvent } from './job.js'
+import type { Job, JobEvent } from './job.js'
 
-/** The message of the server to a new worker. */
-export interface Order {
+/** The message of the server to a new worker. The token may publish only to the topic of the job. */
+export interface Order extends Record<'hub' | 'token', string> {
   job: Job
-  hub: string
-  /** A token that may publish only to the topic of the job. */
-  token: string
   /** The duration of a step, in milliseconds. */
   pace: number
 }
@@ -26,7 +23,7 @@ async function run({ job, hub: url, token, pace }: Order): Promise<void> {
   for (let step = 1; step <= job.steps; step++) {
     await delay(pace) // your application does its work here
     const data: JobEvent = { ...job, state: step < job.steps ? 'running' : 'done', step, pid: process.pid }
-    published = published.then(() => hub.publish(topicOf(job.id), { data }, { timeout: Infinity }))
+    published = published.then(() => hub.publish(`jobs.${job.id}`, { data }, { timeout: Infinity }))
   }
   await published
 }

@@ -23,3 +23,15 @@ export function createTime(time: string | Date, options: Intl.DateTimeFormatOpti
   const date = new Date(time)
   return create('time', { dateTime: date.toISOString(), textContent: date.toLocaleString([], options) })
 }
+
+/** Keeps a list that scrolls at its end while it grows, unless the user has scrolled away from it. */
+export function stayAtEnd(list: HTMLElement): void {
+  let isAtEnd = true
+  list.addEventListener('scroll', () => {
+    isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 50
+  })
+  const observer = new MutationObserver(() => {
+    if (isAtEnd) list.scrollTop = list.scrollHeight
+  })
+  observer.observe(list, { childList: true, subtree: true })
+}

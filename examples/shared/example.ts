@@ -12,6 +12,8 @@ export interface Example {
 export interface ExampleContext extends HubAccess {
   /** Aborted when the example ends. All background work must end then. */
   ending: AbortSignal
+  /** Logs a failure of background work, with words of yours, unless the example is ending. */
+  watch: (work: Promise<unknown>, failure: string) => void
   /** The speed of background work: 1, or more in tests. */
   speed: number
 }

@@ -8,6 +8,14 @@ import { build } from 'vite'
 import { loadExample, type ExampleName } from './example.js'
 import type { HubAccess } from './hub-access.js'
 
+/** The tags before the title of every page. The style sheet of an example comes after the shared one. */
+const HEAD = `<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="../shared/style.css">
+`
+
 /** Builds the page, which gets the URL of the hub, and creates the application, which does not listen yet. */
 export async function buildExample(name: ExampleName, access: HubAccess, speed = 1): Promise<FastifyInstance> {
   const folder = fileURLToPath(new URL(`../../dist/examples/${name}`, import.meta.url))
@@ -17,6 +25,7 @@ export async function buildExample(name: ExampleName, access: HubAccess, speed =
     logLevel: 'warn',
     base: './',
     define: { 'import.meta.env.HUB_URL': JSON.stringify(access.publicUrl) },
+    plugins: [{ name: 'head', transformIndexHtml: { order: 'pre', handler: addHead } }],
     build: { outDir: folder, emptyOutDir: true, target: 'es2022' },
   })
   const app = Fastify({
@@ -35,8 +44,17 @@ export async function buildExample(name: ExampleName, access: HubAccess, speed =
   const ending = new AbortController()
   setMaxListeners(0, ending.signal) // many listeners may wait for the end, which is not a leak
   app.addHook('preClose', async () => ending.abort())
-  await example.serve(app, { ...access, speed, ending: ending.signal })
+  function watch(work: Promise<unknown>, failure: string): void {
+    work.catch((err: unknown) => {
+      if (!ending.signal.aborted) app.log.error(err, failure)
+    })
+  }
+  await example.serve(app, { ...access, watch, speed, ending: ending.signal })
   return app
+}
+
+function addHead(page: string): string {
+  return page.replace('<title>', `${HEAD}$&`)
 }
 
 /** The part of an error that `verbose` adds. */

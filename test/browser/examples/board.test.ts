@@ -75,20 +75,20 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
 
   await t.test('switches work by keyboard, and a widget shows its newest value at once', async (t) => {
     const before = await connectionWith(page, 4)
-    await publish(example, 'queue', 41)
-    await publish(example, 'queue', 42)
+    await publish(example, 'queue', '41')
+    await publish(example, 'queue', '42')
     await switchOf('Queue length').focus()
     await page.keyboard.press('Space')
     await shows(page, 'Queue length', '42')
     t.equal(await connectionWith(page, 5), before, 'the connection is the same')
-    await publish(example, 'queue', 43)
+    await publish(example, 'queue', '43')
     await shows(page, 'Queue length', '43')
     t.equal(await page.locator('#changes').textContent(), 'once')
 
     await page.keyboard.press('Space')
     await connectionWith(page, 4)
     t.equal(await page.getByRole('article', { name: 'Queue length' }).count(), 0)
-    await publish(example, 'queue', 44)
+    await publish(example, 'queue', '44')
     await switchOf('Queue length').check()
     await shows(page, 'Queue length', '44')
     t.equal(await connectionWith(page, 5), before)
@@ -133,12 +133,12 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await switchOf('Battery').check()
     await looksWell(t, page, 'board-reconnecting')
     await example.hub.start()
-    await publish(example, 'queue', 45) // most likely before the page has reconnected
+    await publish(example, 'queue', '45') // most likely before the page has reconnected
     await shows(page, 'Queue length', '45')
     await hasValue(page, 'Battery')
     t.not(await connectionWith(page, 6), before)
     await publish(example, 'headline', 'Nobody listens')
-    await publish(example, 'battery', 12)
+    await publish(example, 'battery', '12 %')
     await shows(page, 'Battery', '12 %')
     t.equal(await page.getByText('Nobody listens').count(), 0)
   })
@@ -146,7 +146,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   await t.test('the page goes offline and comes back', async () => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
-    await publish(example, 'queue', 46)
+    await publish(example, 'queue', '46')
     await goOnline(page, example)
     await shows(page, 'Queue length', '46')
     await connectionWith(page, 6)
