@@ -38,10 +38,8 @@ export async function call<Body>(
   path: string,
   { method = 'GET', query = {}, body, signal, bearer }: Call = {},
 ): Promise<Body> {
-  const headers: Record<string, string> = {
-    accept: 'application/json',
-    authorization: `Bearer ${bearer ?? token.value ?? ''}`,
-  }
+  const used = bearer ?? token.peek()
+  const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${used ?? ''}` }
   if (body !== undefined) headers['content-type'] = 'application/json'
   const tooLong = AbortSignal.timeout(TIMEOUT)
   try {
@@ -51,7 +49,7 @@ export async function call<Body>(
       signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
-    if (!response.ok) throw await refusalOf(response, bearer === undefined)
+    if (!response.ok) throw await refusalOf(response, used)
     return (response.status === 204 ? undefined : await response.json()) as Body
   } catch (err) {
     if (err instanceof Refusal || signal?.aborted) throw err
@@ -59,11 +57,14 @@ export async function call<Body>(
   }
 }
 
-/** Returns the refusal in a response (RFC 9457). Signs out after a 401 for the session's token. */
-export async function refusalOf(response: Response, isSignedIn: boolean): Promise<Refusal> {
+/**
+ * Returns the refusal in a response (RFC 9457). Signs out after a 401 for the session's token.
+ * @param used the token of the request, which may be that of an earlier session
+ */
+async function refusalOf(response: Response, used: string | undefined): Promise<Refusal> {
   const problem = (await response.json().catch(() => ({}))) as { detail?: string }
   const message = problem.detail ?? `The hub answered ${response.status}.`
-  if (response.status === 401 && isSignedIn) signOut(message)
+  if (response.status === 401 && used !== undefined && used === token.peek()) signOut(message)
   return new Refusal(response.status, message)
 }
 

@@ -53,6 +53,10 @@ export class EventFeed {
   #ephemeral = 0
   #frame: number | undefined
   #timer: number | undefined
+  /** Settles with the newest request. */
+  #loaded: Promise<void> = Promise.resolve()
+  /** The number of requests that have not ended. */
+  #loads = 0
 
   /** @param type only events of this type; `undefined`: of all types */
   constructor(topic: string, type: string | undefined) {
@@ -86,9 +90,9 @@ export class EventFeed {
 
   /** Adds a page of older events. */
   async loadOlder(): Promise<void> {
-    const oldest = this.events.value.findLast(({ id }) => id !== undefined)?.id
-    if (oldest === undefined || !this.hasOlder.value) return
     await this.#load(async () => {
+      const oldest = this.events.value.findLast(({ id }) => id !== undefined)?.id
+      if (oldest === undefined || !this.hasOlder.value) return
       for (let limit = PAGE; ; limit = Math.max(1, Math.floor(limit / 10))) {
         const page = await this.#page({ before: oldest, limit: String(limit) })
         if (page.more && limit > 1) continue // the page has no room for the events next to the oldest
@@ -102,9 +106,9 @@ export class EventFeed {
 
   /** Adds a page of newer events. */
   async loadNewer(): Promise<void> {
-    const newest = this.events.value.find(({ id }) => id !== undefined)?.id
-    if (newest === undefined || this.isAtHead.value) return
     await this.#load(async () => {
+      const newest = this.events.value.find(({ id }) => id !== undefined)?.id
+      if (newest === undefined || this.isAtHead.value) return
       const page = await this.#page({ after: newest, limit: String(PAGE) })
       this.events.value = [...page.events.map(listed).reverse(), ...this.events.value]
       if (!page.more) this.#reachHead()
@@ -133,7 +137,8 @@ export class EventFeed {
     let cursor = ''
     await this.#load(async () => {
       const page = await this.#page({ last: String(PAGE) })
-      this.#replace(page, page.events.length >= PAGE)
+      // a user may have gone to a time after an earlier attempt has failed
+      if (this.isAtHead.value) this.#replace(page, page.events.length >= PAGE)
       ;({ cursor } = page)
     })
     if (this.#left.signal.aborted) return
@@ -151,17 +156,25 @@ export class EventFeed {
     return call<HistoryPage>(this.#path, { query: { ...this.#query, ...query }, signal: this.#left.signal })
   }
 
-  async #load(work: () => Promise<void>): Promise<void> {
+  /** Runs requests one after the other: each begins at an end of the list that the one before has left. */
+  #load(work: () => Promise<void>): Promise<void> {
+    this.#loads++
     this.isLoading.value = true
+    this.#loaded = this.#loaded.then(() => this.#run(work))
+    return this.#loaded
+  }
+
+  async #run(work: () => Promise<void>): Promise<void> {
     try {
-      await work()
+      if (!this.#left.signal.aborted) await work()
       this.error.value = undefined
     } catch (err) {
       if (this.#left.signal.aborted) return
       this.error.value = messageOf(err)
       this.isForbidden.value = err instanceof Refusal && (err.status === 403 || err.status === 404)
+    } finally {
+      this.isLoading.value = --this.#loads > 0
     }
-    this.isLoading.value = false
   }
 
   #replace({ events }: HistoryPage, hasOlder: boolean): void {

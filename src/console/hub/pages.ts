@@ -38,6 +38,7 @@ export function usePages<Row>(path: string, query: Record<string, string>, membe
       async (signal) => {
         try {
           const found = await readPages(path, query, member, count, signal)
+          if (signal.aborted) return
           rows.value = found.rows as Row[]
           more.value = found.more
           error.value = undefined

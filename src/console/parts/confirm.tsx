@@ -1,7 +1,7 @@
 /** A dialog that asks before something is done that cannot be undone. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { messageOf } from '../hub/api.js'
 import { Notice } from './notice.js'
 
@@ -21,10 +21,13 @@ export function Confirm({ title, action, children, onConfirm, onClose }: Confirm
   const heading = useId()
   const error = useSignal<string | undefined>(undefined)
   const isBusy = useSignal(false)
-  useEffect(() => {
+  const isGone = useRef(false)
+  // before the page draws: a key pressed right after the click belongs to the dialog
+  useLayoutEffect(() => {
     const opener = document.activeElement
     dialog.current?.showModal()
     return () => {
+      isGone.current = true
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
     }
   }, [])
@@ -32,10 +35,15 @@ export function Confirm({ title, action, children, onConfirm, onClose }: Confirm
     event.preventDefault()
     if (isBusy.value) return
     isBusy.value = true
-    onConfirm().then(onClose, (err: unknown) => {
-      error.value = messageOf(err)
-      isBusy.value = false
-    })
+    onConfirm().then(
+      () => {
+        if (!isGone.current) onClose() // otherwise another dialog may be open
+      },
+      (err: unknown) => {
+        error.value = messageOf(err)
+        isBusy.value = false
+      },
+    )
   }
   return (
     <dialog ref={dialog} class="card" aria-labelledby={heading} onClose={onClose}>

@@ -43,7 +43,7 @@ export function EventBrowser({ topic, children }: { topic: string; children: Com
         <Foot feed={feed} shown={shown} isFiltered={text.value !== ''} />
       </section>
       <div class="beside">
-        {opened.value ? <EventDetail event={opened.value} onClose={close} /> : null}
+        {opened.value ? <EventDetail key={opened.value.key} event={opened.value} onClose={close} /> : null}
         <div hidden={opened.value !== undefined}>{children}</div>
       </div>
     </div>

@@ -1,5 +1,4 @@
 /** One event: its attributes, its payload as a tree, and buttons that copy it. */
-import { useEffect, useRef } from 'preact/hooks'
 import { formatAge, formatBytes, formatDateTime } from '../format.js'
 import { ageOf } from '../hub/clock.js'
 import type { ListedEvent } from '../hub/event-feed.js'
@@ -8,12 +7,8 @@ import { JsonTree } from './json-tree.js'
 
 export function EventDetail({ event, onClose }: { event: ListedEvent; onClose: () => void }) {
   const { id, type, data, isText, text } = event
-  const section = useRef<HTMLElement>(null)
-  useEffect(() => {
-    section.current?.scrollTo(0, 0)
-  }, [event.key])
   return (
-    <section ref={section} class="card detail" aria-labelledby="detail">
+    <section class="card detail" aria-labelledby="detail">
       <div class="head">
         <h2 id="detail">{type ?? 'Event without a type'}</h2>
         <button type="button" class="quiet" onClick={onClose}>

@@ -4,7 +4,7 @@
  */
 import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Static } from 'typebox'
 import type { Connection, ConnectionsPage } from '../../schemas/connection.js'
 import type { Topics } from '../../schemas/topic.js'
@@ -184,7 +184,7 @@ function ResultList({ results, chosen, onChoose }: ResultListProps) {
 /** Returns a field that `/` focuses. */
 function useSlashField(): RefObject<HTMLInputElement | null> {
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => focusOnSlash(field), [])
+  useLayoutEffect(() => focusOnSlash(field), [])
   return field
 }
 

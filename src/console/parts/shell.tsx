@@ -1,6 +1,6 @@
 /** The frame of every page: navigation, search, the state of the console's own stream, and the button to sign out. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useLayoutEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { isAdmin, monitor, watchHub } from '../hub/monitor.js'
 import { signOut } from '../hub/session.js'
 import { ConnectionPage } from '../pages/connection.js'
@@ -21,7 +21,7 @@ const LINKS: { page: 'overview' | 'topics' | 'connections' | 'nodes'; name: stri
 ]
 
 export function Shell() {
-  useEffect(watchHub, [])
+  useLayoutEffect(watchHub, []) // before the page draws what an earlier session has left
   useLayoutEffect(() => void (document.title = `${titleOf(route.value)} · Fanfare`), [route.value])
   const { page } = route.value
   const stream = monitor.value
