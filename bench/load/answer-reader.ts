@@ -29,6 +29,8 @@ export interface ReaderPlan {
 }
 
 const READ_BYTES = 256 * 1024
+/** The first size of the buffer that keeps a stream. A whole answer fits, so no reader makes garbage while it reads. */
+const KEPT_BYTES = 64 * 1024
 /** The buffer that every reader of this process reads into. */
 const readBuffer = Buffer.alloc(READ_BYTES)
 /** The types of the events that carry text. The others describe the stream. */
@@ -41,10 +43,10 @@ export class AnswerReader {
   hasEnded = false
   readonly #plan: ReaderPlan
   #socket: Socket | undefined
-  /** The bytes of the stream. */
-  #bytes: Buffer[] = []
-  /** The last bytes, if a mark in them may be incomplete. */
-  #kept: Buffer | undefined
+  /** The bytes of the stream, of which there are `#length`, and of which `#searched` have been searched for marks. */
+  #bytes = Buffer.alloc(KEPT_BYTES)
+  #length = 0
+  #searched = 0
   #hasBegun = false
   /** The number of the next token. */
   #next = 0
@@ -59,7 +61,7 @@ export class AnswerReader {
   open(): void {
     const { port, onEnd } = this.#plan
     const callback = (length: number) => {
-      this.#read(Buffer.from(readBuffer.subarray(0, length)))
+      this.#read(readBuffer.subarray(0, length))
       return true
     }
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: readBuffer, callback } })
@@ -100,20 +102,31 @@ export class AnswerReader {
 
   #read(bytes: Buffer): void {
     const at = now()
-    this.#bytes.push(bytes)
+    const received = this.#keep(bytes)
     if (!this.#hasBegun) {
-      this.#hasBegun = Buffer.concat(this.#bytes).includes('\n\n')
+      this.#hasBegun = received.includes('\n\n')
       if (this.#hasBegun) this.#plan.onBegin()
     }
-    const part = this.#kept ? Buffer.concat([this.#kept, bytes]) : bytes
-    this.#kept = undefined
-    for (let mark = part.indexOf(TILDE); mark !== -1; mark = part.indexOf(TILDE, mark + MARK_LENGTH)) {
-      if (mark + MARK_LENGTH > part.length) {
-        this.#kept = part.subarray(mark)
-        return
-      }
-      this.#take(part, mark, at)
+    for (
+      let mark = received.indexOf(TILDE, this.#searched);
+      mark !== -1;
+      mark = received.indexOf(TILDE, this.#searched)
+    ) {
+      this.#searched = mark
+      if (mark + MARK_LENGTH > received.length) return // the rest of the mark follows
+      this.#take(received, mark, at)
+      this.#searched += MARK_LENGTH
     }
+    this.#searched = received.length
+  }
+
+  /** Returns all bytes of the stream so far. */
+  #keep(bytes: Buffer): Buffer {
+    const length = this.#length + bytes.length
+    if (length > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * length)
+    this.#bytes.set(bytes, this.#length)
+    this.#length = length
+    return this.#bytes.subarray(0, length)
   }
 
   #take(bytes: Buffer, mark: number, at: number): void {
@@ -126,9 +139,8 @@ export class AnswerReader {
 
   /** Decodes the bytes of a stream, as far as they have an id. The rest arrives again. */
   #decode(): void {
-    const bytes = Buffer.concat(this.#bytes)
-    this.#bytes = []
-    this.#kept = undefined
+    const bytes = this.#bytes.subarray(0, this.#length)
+    this.#length = this.#searched = 0
     const head = bytes.indexOf('\r\n\r\n')
     const status = bytes.toString('latin1', 9, 12)
     if (status === '204') this.hasEnded = true

@@ -1,8 +1,9 @@
 /**
  * A writer appends an answer of 200 tokens at 50/s to a finite topic. A thousand subscribers read it, and a hundred of
  * them reload at a random time. Each must have the whole answer at its end. First they read the events of the topic,
- * then the same by the Durable Streams protocol.
+ * then the same by the Durable Streams protocol. The same run measures a Node server that only calls `res.write`.
  */
+import { fileURLToPath } from 'node:url'
 import type { ReadingWay } from '../load/answer-reader.js'
 import { startClock } from '../measure.js'
 import type { Options } from '../options.js'
@@ -21,6 +22,8 @@ const MAX_P99 = 15
 const ANSWERS = { warmUp: 3, measured: 5 }
 const QUICK_ANSWERS = { warmUp: 1, measured: 1 }
 
+const BARE_SERVER = fileURLToPath(new URL('../bare-answers.ts', import.meta.url))
+
 const WAYS: Record<ReadingWay, string> = {
   events: 'GET /topics/{topic}/events',
   streams: 'GET /streams/{path}?live=sse',
@@ -31,47 +34,57 @@ export const answers: Scenario = {
   openFiles: () => READERS,
   workers: 'allowed',
   async run(options) {
+    const bare = await Stage.withServer(BARE_SERVER, (stage) => measure(stage, 'events', options))
     const rows: Row[] = []
-    for (const way of Object.keys(WAYS) as ReadingWay[]) rows.push(await measure(way, options))
-    return rows
+    for (const way of Object.keys(WAYS) as ReadingWay[]) {
+      const settings = { FANFARE_MAX_CONNECTIONS: String(2 * READERS) }
+      const hub = await Stage.withHub(options, settings, (stage) => measure(stage, way, options))
+      const { latency, cpuPerDelivery } = hub
+      const ratios = [
+        latency.p50 / bare.latency.p50,
+        latency.p99 / bare.latency.p99,
+        cpuPerDelivery / bare.cpuPerDelivery,
+      ]
+      rows.push({
+        scenario: way === 'events' ? 'answers' : '',
+        ...hub,
+        figure: `${hub.figure} (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')} of res.write)`,
+        target: `p50 <= ${MAX_P50}, p99 <= ${MAX_P99} ms`,
+        reached: options.log === 'memory' ? latency.p50 <= MAX_P50 && latency.p99 <= MAX_P99 : undefined,
+        notes: [`${WAYS[way]}: ${hub.notes.join('')}`],
+      })
+    }
+    return [...rows, { scenario: '', ...bare, figure: `${bare.figure} (res.write, no token or log)` }]
   },
 }
 
-function measure(way: ReadingWay, options: Options): Promise<Row> {
-  return Stage.withHub(options, { FANFARE_MAX_CONNECTIONS: String(2 * READERS) }, async (stage) => {
-    const { subscribers, ports } = stage
-    const { warmUp, measured } = options.quick ? QUICK_ANSWERS : ANSWERS
-    await subscribers.tell('gatherAudience', {
-      ports,
-      way,
-      readers: READERS,
-      reloads: RELOADS,
-      duration: (TOKENS / RATE) * 1e3,
-    })
-    const faults: string[] = []
-    for (let number = 0; number < warmUp; number++) faults.push(...(await play(stage, `warm-up/${number}`)).faults)
-    await subscribers.tell('clearAnswers', undefined)
-    const played: Played[] = []
-    for (let number = 0; number < measured; number++) played.push(await play(stage, `answers/${number}`))
-    const latency = await subscribers.tell('answerLatency', undefined)
-    const delivered = total(played, (answer) => answer.delivered)
-    const cpu = total(played, ({ delivered, cpuPerDelivery }) => delivered * cpuPerDelivery) / delivered
-    return {
-      scenario: way === 'events' ? 'answers' : '',
-      figure: `p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms, ${cpu.toFixed(1)} µs CPU`,
-      target: `p50 <= ${MAX_P50}, p99 <= ${MAX_P99} ms`,
-      reached: options.log === 'memory' ? latency.p50 <= MAX_P50 && latency.p99 <= MAX_P99 : undefined,
-      delivered,
-      expected: measured * READERS * TOKENS,
-      latency,
-      cpuPerDelivery: cpu,
-      hubShare: total(played, ({ hubShare }) => hubShare) / measured,
-      loadShare: total(played, ({ loadShare }) => loadShare) / measured,
-      memory: played.at(-1)!.memory,
-      notes: [`${WAYS[way]}: ${measured} answers, ${RELOADS} of ${READERS} readers reload in each`],
-      faults: [...faults, ...played.flatMap((answer) => answer.faults)],
-    }
-  })
+async function measure(stage: Stage, way: ReadingWay, { quick }: Options) {
+  const { subscribers, ports } = stage
+  const { warmUp, measured } = quick ? QUICK_ANSWERS : ANSWERS
+  const duration = (TOKENS / RATE) * 1e3
+  await subscribers.tell('gatherAudience', { ports, way, readers: READERS, reloads: RELOADS, duration })
+  const faults: string[] = []
+  for (let number = 0; number < warmUp; number++) faults.push(...(await play(stage, `warm-up/${number}`)).faults)
+  await subscribers.tell('clearAnswers', undefined)
+  const played: Played[] = []
+  for (let number = 0; number < measured; number++) played.push(await play(stage, `answers/${number}`))
+  const latency = await subscribers.tell('answerLatency', undefined)
+  const delivered = total(played, (answer) => answer.delivered)
+  const cpu = total(played, ({ delivered, cpuPerDelivery }) => delivered * cpuPerDelivery) / delivered
+  return {
+    figure: `p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms, ${cpu.toFixed(1)} µs CPU`,
+    target: '',
+    reached: undefined,
+    delivered,
+    expected: measured * READERS * TOKENS,
+    latency,
+    cpuPerDelivery: cpu,
+    hubShare: total(played, ({ hubShare }) => hubShare) / measured,
+    loadShare: total(played, ({ loadShare }) => loadShare) / measured,
+    memory: played.at(-1)!.memory,
+    notes: [`${measured} answers, ${RELOADS} of ${READERS} readers reload in each`],
+    faults: [...faults, ...played.flatMap((answer) => answer.faults)],
+  }
 }
 
 interface Played extends Omit<ReturnType<ReturnType<typeof startClock>>, 'natsShare'> {
