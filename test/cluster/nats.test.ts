@@ -4,6 +4,7 @@ import { NatsCluster } from '../../src/cluster/nats.js'
 import { testCluster } from '../contract/cluster.js'
 import { poll } from '../helper/deadline.js'
 import { skipNats, startNats } from '../helper/nats.js'
+import { startTcpProxy } from '../helper/tcp-proxy.js'
 
 await t.test('on a NATS server', { skip: skipNats }, async (t) => {
   const server = await startNats(t)
@@ -45,6 +46,30 @@ await t.test('a cluster outlives its NATS server', { skip: skipNats }, async (t)
     () => 'the node does not answer after the server has come back',
   )
 })
+
+await t.test(
+  'a node whose connection breaks while it joins has joined once it is back',
+  { skip: skipNats },
+  async (t) => {
+    const server = await startNats(t)
+    const options = server.options()
+    const other = await NatsCluster.open(options)
+    let cuts = 0
+    const proxy = await startTcpProxy(t, server.port, (bytes) => {
+      if (cuts > 0 || !bytes.includes(`HPUB ${options.prefix}.c.who`)) return
+      cuts++
+      proxy.cut()
+      setImmediate(() => proxy.mend())
+    })
+    const joined = await NatsCluster.open({ ...options, servers: [`127.0.0.1:${proxy.port}`] })
+    t.teardown(() => Promise.all([other.close(), joined.close()]))
+    t.equal(cuts, 1, 'the connection breaks while the node announces itself')
+    await poll(
+      async () => (other.nodes().includes(joined.node) && joined.nodes().includes(other.node) ? true : undefined),
+      () => 'the nodes do not know each other',
+    )
+  },
+)
 
 await t.test('messages may be larger than the server allows', { skip: skipNats }, async (t) => {
   const server = await startNats(t, 'max_payload: 10000')

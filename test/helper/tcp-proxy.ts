@@ -10,8 +10,11 @@ export interface TcpProxy {
   mend(): void
 }
 
-/** Starts a proxy for a port of the loopback interface. */
-export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
+/**
+ * Starts a proxy for a port of the loopback interface.
+ * @param onSent called with what a client sends, before the server gets it
+ */
+export async function startTcpProxy(t: Test, port: number, onSent?: (bytes: Buffer) => void): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isCut = false
   const server = createServer((near) => {
@@ -20,6 +23,7 @@ export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
       return
     }
     const far = connect(port, '127.0.0.1')
+    if (onSent) near.on('data', onSent)
     for (const [socket, other] of [
       [near, far],
       [far, near],

@@ -1,5 +1,5 @@
 /** The events of a topic as one list, and the event that is opened beside it, in a real browser. */
-import type { Page } from 'playwright-core'
+import type { Page, Route } from 'playwright-core'
 import t from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
 import { startHub, type Hub } from '../../helper/process.js'
@@ -155,6 +155,27 @@ await t.test('the events of a topic', { skip: skipWithout(path), timeout: TIMEOU
     await page.getByLabel('Go to the time').fill('2999-01-01T00:00')
     await page.getByRole('button', { name: 'Go', exact: true }).click()
     await page.getByText('This time is in the future.').waitFor()
+  })
+
+  await t.test('older events that come late are not added to a list that has gone elsewhere meanwhile', async (t) => {
+    const hub = await startHub(t)
+    await add(hub, 1, 400)
+    const page = await open(t, browser, hub)
+    const asked = new Promise<Route>((resolve) => void page.route(/[?&]before=/, resolve, { times: 1 }))
+    await go(page, '#/topics/orders.1')
+    await rowWith(page, '400').waitFor()
+    const earlier = await page.evaluate(() => {
+      const date = new Date(Date.now() - 60_000)
+      return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
+    })
+    await page.getByLabel('Go to the time').fill(earlier)
+    await scrollTo(page, 1e6)
+    const route = await asked
+    await page.getByRole('button', { name: 'Go', exact: true }).click()
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100))))
+    await route.continue()
+    await rowWith(page, '1').waitFor()
+    await page.locator('.foot', { hasText: /^100 events, all since/ }).waitFor()
   })
 
   await t.test('an event is opened beside the list, chosen with arrow keys, copied, and closed with Esc', async (t) => {

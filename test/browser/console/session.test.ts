@@ -2,7 +2,7 @@
  * Signing in, the rights of a token in the console, and its storage, in a real browser, with a hub in its own process.
  */
 import Fastify from 'fastify'
-import type { Request } from 'playwright-core'
+import type { Request, Route } from 'playwright-core'
 import t from 'tap'
 import fanfare from '../../../src/index.js'
 import { send } from '../../helper/http.js'
@@ -70,6 +70,30 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await isLive(page)
     await hub.kill()
     await page.locator('header .badge.down').waitFor()
+  })
+
+  await t.test('a late refusal of a request of an earlier session does not end the next one', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator(LIVE).waitFor()
+    const posted = new Promise<Route>((resolve) => {
+      void page.route('**/topics/orders.1/events', async (route) => {
+        if (route.request().method() === 'POST') resolve(route)
+        else await route.continue()
+      })
+    })
+    await page.getByRole('button', { name: 'Publish' }).click()
+    const route = await posted
+    await go(page, `#token=${token({ sub: 'other', subscribe: ['**'], admin: true })}`)
+    await page.waitForFunction(() => !location.hash.includes('token'))
+    await isLive(page)
+    const answered = page.waitForEvent('requestfinished', (request) => request.method() === 'POST')
+    await route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{"detail":"It is too late."}' })
+    await answered
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))))
+    t.equal(await page.getByLabel('Token').count(), 0, 'the user is still signed in')
+    await isLive(page)
   })
 
   await t.test("without an admin's token the page shows what the token may see, and nothing is red", async (t) => {
