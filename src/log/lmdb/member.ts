@@ -16,7 +16,7 @@ import { NO_WORK } from './pages.js'
 import { LostLeaderError, Replica } from './replica.js'
 import { RETRY_TIME, systemTime } from './replica-writes.js'
 import { mayBeStored, notStored } from './refusal.js'
-import { toUpdate } from './replicated-change.js'
+import { toUpdate, type ReplicatedChange } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
 import type { State } from './state.js'
@@ -262,7 +262,7 @@ export class Member implements Role {
   }
 
   async #join({ socket, owner }: OwnerConnection): Promise<void> {
-    const { peers, reload, catchUp, onDelta } = this.#options
+    const { peers, reload, catchUp } = this.#options
     if (this.#isClosed) socket.destroy()
     this.#joining = socket
     this.#owner = owner
@@ -270,12 +270,7 @@ export class Member implements Role {
       node: peers.node,
       reload,
       catchUp,
-      onChange: (change) => {
-        const trims = this.#state.apply(toUpdate(this.#state, change))
-        if (change.records) this.#state.finite.changed(change.records)
-        const delta: LogDelta = { events: change.events, trims, records: change.records ?? [] }
-        if (delta.events.length + trims.length + delta.records.length > 0) onDelta(delta)
-      },
+      onChange: (change) => this.#apply(change),
       onWritten: (number, result) => this.#take(number)?.resolve(result),
       onRefused: (number, refusal) => this.#take(number)?.reject(toError(refusal)),
       onBeat: (failure) => {
@@ -302,6 +297,14 @@ export class Member implements Role {
     const done = this.#done
     for (const { number, request, since } of this.#pending.values())
       replica.write({ kind: 'write', number, done, since, request })
+  }
+
+  /** Applies a change of the leader to the state of this process. */
+  #apply(change: ReplicatedChange): void {
+    const trims = this.#state.apply(toUpdate(this.#state, change))
+    if (change.records) this.#state.finite.changed(change.records)
+    const delta: LogDelta = { events: change.events, trims, records: change.records ?? [] }
+    if (delta.events.length + trims.length + delta.records.length > 0) this.#options.onDelta(delta)
   }
 
   /** Finds the new leader, or becomes it. */
@@ -370,7 +373,7 @@ export class Member implements Role {
     const isOutdated = owner !== this.#owner
     if (isOutdated && this.#suspectsLeader) {
       this.#usurper = owner
-      this.#joining?.destroy()
+      this.#joining.destroy()
     }
     this.#suspectsLeader = isOutdated
   }
