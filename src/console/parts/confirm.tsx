@@ -1,6 +1,6 @@
 /** A dialog that asks before something is done that cannot be undone. */
 import { useSignal } from '@preact/signals'
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, RefObject } from 'preact'
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { messageOf } from '../hub/api.js'
 import { Notice } from './notice.js'
@@ -21,32 +21,21 @@ export function Confirm({ title, action, children, onConfirm, onClose }: Confirm
   const heading = useId()
   const error = useSignal<string | undefined>(undefined)
   const isBusy = useSignal(false)
-  const isGone = useRef(false)
-  // before the page draws: a key pressed right after the click belongs to the dialog
-  useLayoutEffect(() => {
-    const opener = document.activeElement
-    dialog.current?.showModal()
-    return () => {
-      isGone.current = true
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
-    }
-  }, [])
+  const isOpen = useModal(dialog)
+  const close = () => {
+    if (isOpen.current) onClose() // otherwise another dialog may be open
+  }
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
     if (isBusy.value) return
     isBusy.value = true
-    onConfirm().then(
-      () => {
-        if (!isGone.current) onClose() // otherwise another dialog may be open
-      },
-      (err: unknown) => {
-        error.value = messageOf(err)
-        isBusy.value = false
-      },
-    )
+    onConfirm().then(close, (err: unknown) => {
+      error.value = messageOf(err)
+      isBusy.value = false
+    })
   }
   return (
-    <dialog ref={dialog} class="card" aria-labelledby={heading} onClose={onClose}>
+    <dialog ref={dialog} class="card" aria-labelledby={heading} onClose={close}>
       <form onSubmit={submit}>
         <h2 id={heading}>{title}</h2>
         {children}
@@ -62,4 +51,21 @@ export function Confirm({ title, action, children, onConfirm, onClose }: Confirm
       </form>
     </dialog>
   )
+}
+
+/** Opens a dialog, and returns the focus when it goes. Returns whether it is open. */
+function useModal(dialog: RefObject<HTMLDialogElement | null>): { readonly current: boolean } {
+  const isOpen = useRef(true)
+  // before the page draws: a key pressed right after the click belongs to the dialog
+  useLayoutEffect(() => {
+    const opener = document.activeElement
+    const shown = dialog.current
+    shown?.showModal()
+    return () => {
+      isOpen.current = false
+      shown?.close() // the page behind a modal dialog does not take the focus
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+    }
+  }, [])
+  return isOpen
 }
