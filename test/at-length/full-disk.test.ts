@@ -7,7 +7,7 @@ import { fillWhilePublishing, type Filling } from '../helper/full-disk.js'
 import { random } from '../helper/random.js'
 import { skipExt4, skipMount } from '../helper/tmpfs.js'
 
-const FILLINGS = Number(process.env['FULL_DISK_FILLINGS'] ?? 20)
+const FILLINGS = Number(process.env['FULL_DISK_FILLINGS'] ?? 12)
 const SEED = Number(process.env['FULL_DISK_SEED'] ?? Date.now() % 1_000_000)
 const KINDS: Filling[] = [
   { durability: 'commit', fileSystem: 'tmpfs' },

@@ -7,7 +7,7 @@ import t from 'tap'
 import { disconnectMany } from '../helper/mass-disconnect.js'
 import { random } from '../helper/random.js'
 
-const CLIENTS = Number(process.env['DISCONNECT_CLIENTS'] ?? 4_000)
+const CLIENTS = Number(process.env['DISCONNECT_CLIENTS'] ?? 2_500)
 
 t.setTimeout(1_200_000)
 

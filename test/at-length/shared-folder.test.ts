@@ -13,7 +13,7 @@ const KILLS = Number(process.env['SHARED_KILLS'] ?? 100)
 const SEED = Number(process.env['SHARED_SEED'] ?? Date.now() % 1_000_000)
 const HUBS = 4
 /** On a busy machine the faults end after this time unless the number of kills is given, in milliseconds. */
-const MAX_TIME = process.env['SHARED_KILLS'] === undefined ? 300_000 : Infinity
+const MAX_TIME = process.env['SHARED_KILLS'] === undefined ? 240_000 : Infinity
 /** FANFARE_LEADER_TIMEOUT, in milliseconds. */
 const TIMEOUT = 2_000
 /** FANFARE_PRESENCE_GRACE, and the time after which a process without a connection has gone; in milliseconds. */
