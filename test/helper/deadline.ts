@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** The default time limit of a condition, in milliseconds. It is generous, for a busy machine. */
-export const DEADLINE = 30_000
+export const DEADLINE = 60_000
 
 /** Settles as `promise` does, or rejects after `ms` with the message of `describe`. */
 export async function within<T>(promise: Promise<T>, describe: () => string, ms = DEADLINE): Promise<T> {
