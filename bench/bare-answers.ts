@@ -36,7 +36,7 @@ function read(answer: Answer, { headers }: IncomingMessage, response: ServerResp
 
 async function write(answer: Answer, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let text = ''
-  for await (const part of request.setEncoding('utf8')) text += part
+  for await (const part of request.setEncoding('utf8')) text += part as string
   const id = answer.blocks.length + 1
   answer.hasEnded = request.headers['stream-closed'] === 'true'
   const block = answer.hasEnded ? 'event: fanfare.end\ndata: {}\n\n' : `id: ${id}\n${text.replace(/^/gm, 'data: ')}\n\n`

@@ -36,7 +36,10 @@ export default {
       if (running.has(path)) return reply.code(202).send() // the page has repeated its request
       running.add(path)
       const writing = writeStream(hub, path, answerTo(question, start, PACE / speed, ending), ending)
-      watch(writing.finally(() => running.delete(path)), 'an answer was interrupted')
+      watch(
+        writing.finally(() => running.delete(path)),
+        'an answer was interrupted',
+      )
       return reply.code(202).send()
     })
   },

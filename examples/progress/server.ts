@@ -47,13 +47,17 @@ export default {
       return reply.code(201).send(job)
     })
 
-    routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, ({ params: { id } }, reply) => {
-      const worker = running.get(id)
-      if (!worker) return reply.code(404).send({ message: 'No running job has this id.' })
-      cancelled.add(id)
-      worker.kill('SIGTERM')
-      return reply.code(204).send()
-    })
+    routes.delete(
+      '/jobs/:id',
+      { schema: { params: Type.Object({ id: Type.String() }) } },
+      ({ params: { id } }, reply) => {
+        const worker = running.get(id)
+        if (!worker) return reply.code(404).send({ message: 'No running job has this id.' })
+        cancelled.add(id)
+        worker.kill('SIGTERM')
+        return reply.code(204).send()
+      },
+    )
 
     // `ending` has killed the workers: wait until they have exited.
     app.addHook('onClose', async () => {

@@ -1,6 +1,6 @@
 /**
- * The browser of the tests: Chromium on the path or, on Debian as root, installed with apt-get. Its headless shell takes
- * less CPU time.
+ * The browser of the tests: Chromium on the path or, on Debian as root, installed with apt-get. Its headless shell
+ * takes less CPU time.
  */
 import { chromium, type Browser } from 'playwright-core'
 import type { Test } from 'tap'

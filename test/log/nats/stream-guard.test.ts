@@ -74,7 +74,7 @@ await t.test('a stream that is deleted and created again', { skip: skipNats }, a
   })
 })
 
-/** Appends an event again until it is stored, as publishers do: the hub may notice the loss while it is being stored. */
+/** Appends an event until it is stored, as publishers do: the hub may notice the loss while it is being stored. */
 async function appendAgain(log: NatsLog, stored: NewEvent): Promise<void> {
   await poll(
     () => log.append([stored]).catch(refuseLater),
@@ -127,7 +127,7 @@ await t.test('events that other tools delete from the stream are a gap', { skip:
   t.match(await readFrom(log, new Selection(['b']), { after: 0, events: 9 }), { events: [], gap: true })
 })
 
-/** A guard of a stream with the head 2, without a server. `leader` is what the leader answers, and `stored` what it has. */
+/** A guard of a stream with the head 2. `leader` is the head that the leader answers, and `stored` what it has. */
 async function prepare(t: Test, { leader = 2, stored = 2 } = {}) {
   const config = eventStream('p', { events: 10, age: 1_000, bytes: 1_000, dedupWindow: 1_000 }, 3)
   const state = { leader, stored, isStalled: false, confirmed: 0, begun: 0 }
@@ -144,7 +144,9 @@ async function prepare(t: Test, { leader = 2, stored = 2 } = {}) {
       if (state.isStalled) throw new Error('timeout')
       return info(state.stored)
     },
-    updateStream: async () => void state.begun++,
+    updateStream: async () => {
+      state.begun++
+    },
   }
   const follower = {
     epoch: '',
