@@ -11,6 +11,7 @@ const WORDS: Record<JobEvent['state'], string> = {
 }
 
 const form = element('form', 'form')
+const submit = element('submit', 'button')
 const list = element('jobs', 'ol')
 /** The shown jobs: the newest state of each, and its element. */
 const jobs = new Map<string, { event: JobEvent; item: HTMLElement }>()
@@ -74,8 +75,13 @@ function add({ id, name }: JobEvent): HTMLElement {
 
 onSubmit(form, async () => {
   const { name, steps } = Object.fromEntries(new FormData(form))
-  const [input] = form.querySelectorAll('input')
-  await ask('jobs', { name, steps: Number(steps) })
-  if (input!.value === name) form.reset() // the user may have typed the next name meanwhile
-  input!.focus()
+  const input = form.querySelector('input')!
+  submit.disabled = true // a form is sent once at a time
+  try {
+    await ask('jobs', { name, steps: Number(steps) })
+    if (input.value === name) form.reset() // the user may have typed the next name meanwhile
+  } finally {
+    submit.disabled = false
+    input.focus()
+  }
 })
