@@ -47,6 +47,7 @@ function addWidget(name: string, title: string, isOn: boolean): void {
   function show({ data, time }: HubEvent<Value>): void {
     const items = [data].flat().map((textContent) => create('li', { textContent }))
     value.replaceChildren(typeof data === 'string' ? data : create('ul', { className: 'list' }, ...items))
+    clock.dateTime = time
     clock.textContent = new Date(time).toLocaleTimeString()
   }
 

@@ -19,7 +19,15 @@ export const WIDGETS = {
   temperature: { title: 'Temperature', every: 2_000, next: walk(18, -0.3, 0.3, 1, ' °C') },
   visitors: { title: 'Visitors', every: 1_000, next: walk(0, 1, 3) },
   queue: { title: 'Queue length', every: 1_500, next: walk(6, -2, 2) },
-  headline: { title: 'Headline', every: 8_000, next: () => some(HEADLINES, 1)[0]! },
+  headline: {
+    title: 'Headline',
+    every: 8_000,
+    next: (before) =>
+      some(
+        HEADLINES.filter((one) => one !== before),
+        1,
+      )[0]!,
+  },
   departures: { title: 'Departures', every: 6_000, next: () => some(DEPARTURES, 3) },
   coffee: { title: 'Cup of coffee', every: 4_000, next: walk(2.6, -0.1, 0.1, 2, ' €') },
   wind: { title: 'Wind', every: 5_000, next: walk(12, -4, 4, 0, ' km/h') },

@@ -1,14 +1,15 @@
 /** A job, as described by the events of its topic `jobs.<id>`. */
 import Type, { type Static } from 'typebox'
 
-export const NewJob = Type.Object({
-  name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
-  steps: Type.Integer({
-    minimum: 1,
-    maximum: 100,
-    description: 'The number of steps is a whole number from 1 to 100.',
-  }),
-})
+const description = 'The number of steps is a whole number from 1 to 100.'
+
+export const NewJob = Type.Object(
+  {
+    name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
+    steps: Type.Integer({ minimum: 1, maximum: 100, description }),
+  },
+  { description: 'A job is a name, and a number of steps.' },
+)
 
 export interface Job extends Static<typeof NewJob> {
   id: string

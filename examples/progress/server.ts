@@ -1,7 +1,6 @@
 /** Starts jobs in worker processes, and publishes the end of jobs whose worker has died. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { HubEvent } from 'fanfare-client'
@@ -62,17 +61,20 @@ export default {
     // `ending` has killed the workers: wait until they have exited.
     app.addHook('onClose', async () => {
       const workers = [...running.values()].filter((worker) => worker !== undefined)
-      await Promise.allSettled(workers.map((worker) => once(worker, 'exit')))
+      await Promise.all(workers.map((worker) => new Promise((done) => worker.once('exit', done))))
     })
 
     async function run(job: Job): Promise<void> {
-      const worker = fork(WORKER, { execArgv: ['--import', import.meta.resolve('tsx')] })
+      const worker = fork(WORKER, { execArgv: ['--import', import.meta.resolve('tsx')], signal, killSignal: 'SIGKILL' })
       running.set(job.id, worker)
-      signal.addEventListener('abort', () => worker.kill('SIGKILL'))
+      worker.on('error', (err) => watch(Promise.reject(err), 'a job has failed')) // its exit follows
+      const exited = new Promise<[code: number | null, killedBy: string | null]>((done) => {
+        worker.once('exit', (...ended) => done(ended))
+      })
       const token = sign({ publish: [`jobs.${job.id}`] }, TOKEN_LIFETIME)
       worker.send({ job, hub: hub.url, token, pace: PACE / speed } satisfies Order)
-      const exited = once(worker, 'exit').finally(() => running.delete(job.id))
-      const [code, killedBy] = (await exited) as [number | null, string | null]
+      const [code, killedBy] = await exited
+      running.delete(job.id)
       if (code === 0 || signal.aborted) return // the worker has published the end, or the next start does
       const reason = `Its worker ${killedBy === null ? `ended with code ${code}` : `was ended by ${killedBy}`}.`
       await tell({ ...job, ...(cancelled.delete(job.id) ? { state: 'cancelled' } : { state: 'failed', reason }) })

@@ -172,6 +172,7 @@ await t.test('the events of a topic', { skip: skipWithout(path), timeout: TIMEOU
     await scrollTo(page, 1e6)
     const route = await asked
     await page.getByRole('button', { name: 'Go', exact: true }).click()
+    // gives a list that does not wait time to go elsewhere: nothing tells the test that it stays
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100))))
     await route.continue()
     await rowWith(page, '1').waitFor()

@@ -77,12 +77,12 @@ await t.test('a stream that is deleted and created again', { skip: skipNats }, a
 /** Appends an event until it is stored, as publishers do: the hub may notice the loss while it is being stored. */
 async function appendAgain(log: NatsLog, stored: NewEvent): Promise<void> {
   await poll(
-    () => log.append([stored]).catch(refuseLater),
+    () => log.append([stored]).catch(ignoreTemporary),
     () => 'the event is not stored',
   )
 }
 
-function refuseLater(err: unknown): undefined {
+function ignoreTemporary(err: unknown): undefined {
   if (!(err instanceof HubError) || err.code !== 'log-unavailable') throw err
 }
 
@@ -128,9 +128,9 @@ await t.test('events that other tools delete from the stream are a gap', { skip:
 })
 
 /** A guard of a stream with the head 2. `leader` is the head that the leader answers, and `stored` what it has. */
-async function prepare(t: Test, { leader = 2, stored = 2 } = {}) {
+async function prepare(t: Test) {
   const config = eventStream('p', { events: 10, age: 1_000, bytes: 1_000, dedupWindow: 1_000 }, 3)
-  const state = { leader, stored, isStalled: false, confirmed: 0, begun: 0 }
+  const state = { leader: 2, stored: 2, isStalled: false, confirmed: 0, begun: 0 }
   const info = (last: number) => ({
     config: { ...config, metadata: { 'fanfare-generation': String(state.begun) } },
     created: 'now',
