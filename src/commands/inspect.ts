@@ -10,7 +10,7 @@ import type { Topic } from '../log/lmdb/topic.js'
 import { PageBuilder } from '../log/page.js'
 import { asStoreError } from '../log/lmdb/store-error.js'
 import { checkFolder } from '../log/lmdb/store-folder.js'
-import { openStore } from '../log/lmdb/store.js'
+import { openForReading } from '../log/lmdb/store.js'
 import type { Tables } from '../log/lmdb/tables.js'
 import { printSize } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
@@ -28,7 +28,7 @@ export async function inspect(
 ): Promise<void> {
   if (topic !== undefined && !isTopic(topic)) throw new UsageError(`${JSON.stringify(topic)} is not a topic.`)
   checkFolder(folder, true)
-  const tables = openStore(folder, { durability: 'sync', readOnly: true })
+  const tables = openForReading(folder)
   tables.damage.listener = (what) => stderr.write(`The log in ${folder} is damaged: ${what} cannot be read.\n`)
   try {
     if (topic === undefined) for (const line of summarize(folder, tables)) stdout.write(`${line}\n`)
@@ -36,7 +36,7 @@ export async function inspect(
   } catch (err) {
     throw asStoreError(folder, err)
   } finally {
-    await tables.root.close()
+    await tables.close()
   }
 }
 

@@ -6,7 +6,8 @@ import { NO_WORK } from './pages.js'
 import { Room } from './room.js'
 import { messageOf, StoreError } from './store-error.js'
 import { checkFolder, DATA_FILE, LOCK_FILE } from './store-folder.js'
-import { openStore } from './store.js'
+import { openForReading, openStore } from './store.js'
+import { transact } from './transaction.js'
 
 /**
  * Copies a log consistently, even while a hub uses it. The copy gets a new epoch: it lacks later events of the original
@@ -28,27 +29,27 @@ export async function copyStore(from: string, to: string): Promise<string> {
 }
 
 async function copyPages(from: string, to: string): Promise<void> {
-  const tables = openStore(from, { durability: 'sync', readOnly: true })
+  const tables = openForReading(from)
   try {
     await tables.root.backup(to, true)
   } catch (err) {
     throw new StoreError(`${from} could not be copied to ${to}: ${messageOf(err)}.`, { cause: err })
   } finally {
-    await tables.root.close()
+    await tables.close()
   }
 }
 
 async function beginEpoch(from: string, to: string): Promise<string> {
-  const copy = openStore(to, { durability: 'sync' })
+  const copy = openStore(to, 'sync')
   const room = new Room(to, copy)
   const epoch = drawEpoch()
   try {
     if (!(await room.make(NO_WORK, 'session')))
       throw new StoreError(`${from} could not be copied to ${to}: the disk is full.`)
-    await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
+    await transact(copy, 'sync', () => copy.meta.putSync('epoch', epoch))
   } finally {
     await room.close()
-    await copy.root.close()
+    await copy.close()
   }
   return epoch
 }

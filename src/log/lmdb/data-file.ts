@@ -9,7 +9,15 @@ import { StoreError } from './store-error.js'
 const LMDB_MAGIC = 0xbeefc0de
 const LAYOUT = 2
 /** Offsets of the fields in each of the first two pages (`MDB_meta`), in bytes. */
-const META_PAGE = { magic: 24, layout: 28, pageSize: 48, roots: [88, 136], lastPage: 144, transaction: 152, bytes: 160 }
+export const META_PAGE = {
+  magic: 24,
+  layout: 28,
+  pageSize: 48,
+  roots: [88, 136],
+  lastPage: 144,
+  transaction: 152,
+  bytes: 160,
+}
 /** Offsets of a page's number and flags. The root of a table is a branch or a leaf; an empty table has no root. */
 const PAGE = { number: 0, flags: 18, bytes: 20 }
 const TREE_PAGES = [0x01, 0x02]
@@ -41,6 +49,16 @@ export function isSound(file: string): boolean {
   } finally {
     closeSync(descriptor)
   }
+}
+
+/**
+ * Returns the size of a page of an LMDB file, in bytes.
+ * @throws StoreError if the layout of the file is not supported
+ */
+export function pageSizeOf(descriptor: number): number {
+  const meta = readMeta(descriptor, 0)
+  if (!meta) throw new StoreError('The data file of the log is damaged.')
+  return meta.pageSize
 }
 
 /** LMDB's description of the file. */

@@ -22,7 +22,7 @@ import type { Room } from './room.js'
 import { beginSession, endSession } from './session.js'
 import type { State } from './state.js'
 import { StoreError } from './store-error.js'
-import type { Tables } from './tables.js'
+import type { WritableTables } from './tables.js'
 import { Trimmer } from './trimmer.js'
 import { Writer } from './writer.js'
 
@@ -59,7 +59,7 @@ export interface OwnedFolder {
  */
 export async function prepareFolder(
   { folder, durability }: Pick<LeaderOptions, 'folder' | 'durability'>,
-  tables: Tables,
+  tables: WritableTables,
   { lock, room }: OwnedFolder,
   isContinued: boolean,
 ): Promise<void> {
@@ -72,7 +72,7 @@ export async function prepareFolder(
 }
 
 export class Leader implements Role {
-  readonly #tables: Tables
+  readonly #tables: WritableTables
   readonly #owned: OwnedFolder
   readonly #writer: Writer
   readonly #records: RecordWriter
@@ -81,7 +81,7 @@ export class Leader implements Role {
   readonly #timer: NodeJS.Timeout
 
   /** @param state the state of the tables now */
-  constructor(tables: Tables, state: State, owned: OwnedFolder, options: LeaderOptions) {
+  constructor(tables: WritableTables, state: State, owned: OwnedFolder, options: LeaderOptions) {
     const { durability, retention, source, peers, transactions, onHealth, onTaken, onDelta } = options
     this.#tables = tables
     this.#owned = owned

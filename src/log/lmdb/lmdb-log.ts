@@ -43,7 +43,7 @@ import { State } from './state.js'
 import { openStore } from './store.js'
 import { asStoreError } from './store-error.js'
 import { checkFolder, requireUnopened } from './store-folder.js'
-import type { Tables } from './tables.js'
+import type { WritableTables } from './tables.js'
 
 /** The number of events in one delta while the followers catch up. */
 const CATCH_UP_STEP = 500
@@ -84,7 +84,7 @@ export class FileLog implements EventLog {
   readonly transactions = new TransactionFigures()
   /** Messages to the other processes of the folder. */
   readonly peers: Peers
-  readonly #tables: Tables
+  readonly #tables: WritableTables
   readonly #state: State
   readonly #reader: Reader
   readonly #member: Member
@@ -110,7 +110,7 @@ export class FileLog implements EventLog {
     if (!sameProcess) requireUnopened(folder)
     if (checkFolder(folder)) await requireUniqueProcessId(folder, !shared || sameProcess)
     if (!sameProcess) requireUnopened(folder) // it may have been opened meanwhile
-    const tables = openStore(folder, { durability })
+    const tables = openStore(folder, durability)
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {
       for (;;) {
@@ -120,13 +120,17 @@ export class FileLog implements EventLog {
         if (log) return log
       }
     } catch (err) {
-      await tables.root.close()
+      await tables.close()
       throw asStoreError(folder, err)
     }
   }
 
   /** @returns `undefined` if the leader has ended: the caller tries again */
-  static async #begin(tables: Tables, access: FolderAccess, options: FileLogOptions): Promise<FileLog | undefined> {
+  static async #begin(
+    tables: WritableTables,
+    access: FolderAccess,
+    options: FileLogOptions,
+  ): Promise<FileLog | undefined> {
     let log: FileLog | undefined
     try {
       log = new FileLog(tables, options)
@@ -149,7 +153,7 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(tables: Tables, options: FileLogOptions) {
+  private constructor(tables: WritableTables, options: FileLogOptions) {
     const { folder, durability, retention, shared = false, now, elapsed, leaderTimeout = LEADER_TIMEOUT } = options
     this.#tables = tables
     const role = () => this.#member
@@ -312,7 +316,7 @@ export class FileLog implements EventLog {
     await this.#catchingUp?.catch(() => undefined)
     this.#releaseSnapshot()
     this.#followers.clear()
-    await this.#tables.root.close()
+    await this.#tables.close()
     await this.#member.release()
   }
 }

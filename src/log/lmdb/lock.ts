@@ -14,7 +14,8 @@ import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import { hasEnded } from './session.js'
 import { SameProcessIdError, StoreError } from './store-error.js'
-import type { Tables } from './tables.js'
+import type { Tables, WritableTables } from './tables.js'
+import { transactSync } from './transaction.js'
 
 /** The interval between two checks that the path still leads to the folder, in milliseconds. */
 const LOOK_INTERVAL = 50
@@ -31,7 +32,7 @@ const SOCKET_NAME = /^lock-[0-9a-f]{12}\.sock$/
 type Hello = Extract<ToReplica, { kind: 'hello' }>
 
 /** The tables of a folder that is locked. */
-type LockedTables = Pick<Tables, 'files' | 'meta' | 'root'>
+type LockedTables = Pick<WritableTables, 'files' | 'guard' | 'meta' | 'root'>
 
 /** The connection of a replica to the process that owns the folder. */
 export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
@@ -92,7 +93,7 @@ export class FolderLock {
     beforeWrite: () => void,
     usurper?: string,
   ): Promise<FolderLock | OwnerConnection> {
-    const { meta, root } = tables
+    const { meta } = tables
     const descriptor = openSync(folder, 'r')
     const socketFolder = shortPath(folder, descriptor)
     let lock: FolderLock | undefined
@@ -111,7 +112,7 @@ export class FolderLock {
         lock ??= await FolderLock.#create(folder, socketFolder, descriptor, tables)
         const name = lock.#name
         beforeWrite()
-        const isTaken = root.transactionSync(() => {
+        const isTaken = transactSync(tables, () => {
           if (meta.get('owner') !== owner) return false
           meta.putSync('owner', name)
           return true

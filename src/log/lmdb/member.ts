@@ -21,7 +21,7 @@ import type { Role } from './role.js'
 import { Room } from './room.js'
 import type { State } from './state.js'
 import { requireRoom } from './store-folder.js'
-import type { Tables } from './tables.js'
+import type { WritableTables } from './tables.js'
 
 /** The interval of attempts to find the leader, and of checks of the time limits; in milliseconds. */
 const SEARCH_INTERVAL = 20
@@ -64,7 +64,7 @@ export type FolderAccess = OwnedFolder | OwnerConnection
  */
 export async function enter(
   options: Pick<LeaderOptions, 'folder' | 'durability'>,
-  tables: Tables,
+  tables: WritableTables,
   isContinued: boolean,
   usurper?: string,
 ): Promise<FolderAccess> {
@@ -93,7 +93,7 @@ export async function enter(
 }
 
 export class Member implements Role {
-  readonly #tables: Tables
+  readonly #tables: WritableTables
   readonly #state: State
   readonly #options: MemberOptions
   #leader: Leader | undefined
@@ -121,7 +121,7 @@ export class Member implements Role {
   #failure: Error | undefined
   #isClosed = false
 
-  constructor(tables: Tables, state: State, options: MemberOptions) {
+  constructor(tables: WritableTables, state: State, options: MemberOptions) {
     this.#tables = tables
     this.#state = state
     this.#options = options

@@ -113,7 +113,7 @@ export class Replicas {
   #receive(socket: ReplicaSocket, message: ToLeader): void {
     switch (message.kind) {
       case 'join':
-        return this.#join(socket, message)
+        return void this.#join(socket, message)
       case 'write':
         return void this.#write(socket, message)
       case 'leave':
@@ -125,12 +125,14 @@ export class Replicas {
     }
   }
 
-  #join(socket: ReplicaSocket, { node, pid, version }: Extract<ToLeader, { kind: 'join' }>): void {
+  async #join(socket: ReplicaSocket, { node, pid, version }: Extract<ToLeader, { kind: 'join' }>): Promise<void> {
     if (version !== VERSION) return socket.end() // `hello` has told the replica the version
+    const { peers, state, writer } = this.#source
+    this.#pids.set(socket, pid)
+    await writer.showNewest().catch(() => undefined) // then a replica reads the newest one it can
+    if (!this.#pids.has(socket) || this.#isClosing) return socket.destroy()
     this.#dropOther(node)
     this.#replicas.set(socket, node)
-    this.#pids.set(socket, pid)
-    const { peers, state } = this.#source
     socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
     this.beat()
     this.#tellNodes()

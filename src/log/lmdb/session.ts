@@ -7,8 +7,9 @@ import { drawEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
 import { FORMAT } from './store.js'
 import { messageOf, StoreError } from './store-error.js'
-import type { Tables } from './tables.js'
+import type { Tables, WritableTables } from './tables.js'
 import { NO_TOTALS, toTotalsRow } from './totals.js'
+import { transactSync } from './transaction.js'
 
 /** The last session of the store. */
 interface Session {
@@ -24,13 +25,18 @@ interface Session {
  * @param isContinued whether this process has used the store since the last session: the machine has not stopped
  * @throws StoreError if the store cannot be written
  */
-export function beginSession(folder: string, tables: Tables, durability: Durability, isContinued: boolean): void {
-  const { meta, root } = tables
+export function beginSession(
+  folder: string,
+  tables: WritableTables,
+  durability: Durability,
+  isContinued: boolean,
+): void {
+  const { meta } = tables
   const bootId = readBootId()
   const last = readSession(meta)
   const mayLackEvents = !isContinued && last?.durability === 'commit' && !last.closed && last.bootId !== bootId
   try {
-    root.transactionSync(() => {
+    transactSync(tables, () => {
       meta.putSync('format', FORMAT)
       if (meta.get('epoch') === undefined || mayLackEvents) meta.putSync('epoch', drawEpoch())
       if (meta.get('totals') === undefined) meta.putSync('totals', toTotalsRow(NO_TOTALS))
@@ -45,9 +51,10 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
 }
 
 /** Ends the session. It is synchronous, so that an exit of the process cannot interrupt it. */
-export function endSession({ meta, root }: Tables): void {
+export function endSession(tables: WritableTables): void {
+  const { meta } = tables
   const session = readSession(meta)
-  root.transactionSync(() => meta.putSync('session', { ...session, closed: true }))
+  transactSync(tables, () => meta.putSync('session', { ...session, closed: true }))
 }
 
 /** Whether the last session has ended: its process has closed the log. */

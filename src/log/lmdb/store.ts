@@ -1,43 +1,91 @@
 /** Opens the tables of a log's folder, and checks their format. */
-import { open } from 'lmdb'
+import { open as openDatabase, type RootDatabase, type RootDatabaseOptions } from 'lmdb'
 import { isEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
 import { checkedValues } from './checked-values.js'
 import { Damage } from './damage.js'
 import { EventsTable } from './events-table.js'
-import { filesIn, replaced } from './folder-files.js'
+import { filesIn, replaced, type FolderFiles } from './folder-files.js'
 import { asStoreError, REMEDY, StoreError } from './store-error.js'
 import { entriesOf } from './table-stats.js'
-import type { Tables } from './tables.js'
+import type { Tables, WritableTables } from './tables.js'
+import { TransactionGuard } from './transaction-guard.js'
+import { transactSync } from './transaction.js'
 
 /** The version of the layout of the tables. A store with any other version is refused. */
 export const FORMAT = 2
-export interface OpenOptions {
-  durability: Durability
-  readOnly?: boolean
+
+/**
+ * Opens the tables of a folder for writing, and creates missing ones.
+ * @throws StoreError if the folder cannot be used
+ */
+export function openStore(folder: string, durability: Durability): WritableTables {
+  return open(folder, () => {
+    const root = openRoot(folder, { noSync: durability === 'commit' })
+    try {
+      const files = openFiles(folder)
+      const guard = new TransactionGuard(folder, files)
+      const close = async () => {
+        await root.close()
+        guard.close()
+      }
+      // one transaction, since other processes may open the folder meanwhile
+      return { ...transactSync({ root, guard }, () => openTables(root, files)), guard, close }
+    } catch (err) {
+      void root.close()
+      throw err
+    }
+  })
 }
 
 /**
- * Opens the tables of a folder, and creates missing ones.
+ * Opens the tables of a folder for reading.
  * @throws StoreError if the folder cannot be used
  */
-export function openStore(folder: string, { durability, readOnly = false }: OpenOptions): Tables {
-  let tables: Tables
+export function openForReading(folder: string): Tables {
+  return open(folder, () => {
+    const root = openRoot(folder, { readOnly: true })
+    try {
+      return { ...openTables(root, openFiles(folder)), close: () => root.close() }
+    } catch (err) {
+      void root.close()
+      throw err
+    }
+  })
+}
+
+/** Opens a store, and checks its format. */
+function open<T extends Tables>(folder: string, openAll: () => T): T {
+  let tables: T | undefined
   try {
-    tables = openTables(folder, durability, readOnly)
-  } catch (err) {
-    throw asStoreError(folder, err)
-  }
-  try {
+    tables = openAll()
     checkFormat(folder, tables)
     const epoch = tables.meta.get('epoch')
     if (epoch !== undefined && !isEpoch(epoch))
       throw new StoreError(`The epoch of the log in ${folder} is damaged. ${REMEDY}`)
+    return tables
   } catch (err) {
-    void tables.root.close()
+    void tables?.close()
     throw asStoreError(folder, err)
   }
-  return tables
+}
+
+function openRoot(folder: string, options: RootDatabaseOptions): RootDatabase {
+  return openDatabase({
+    path: folder,
+    noSubdir: false,
+    maxDbs: 16,
+    overlappingSync: false, // a transaction resolves once it is flushed
+    // the writer groups appends itself; with this option, a failed commit would reject a promise without a handler
+    eventTurnBatching: false,
+    ...options,
+  })
+}
+
+function openFiles(folder: string): FolderFiles {
+  const files = filesIn(folder)
+  if (!files) throw replaced(folder)
+  return files
 }
 
 /** Returns options of a table whose values have checksums. lmdb's types lack `encoder`. */
@@ -46,22 +94,7 @@ function checked(name: string): { name: string } {
   return options
 }
 
-function openTables(folder: string, durability: Durability, readOnly: boolean): Tables {
-  const root = open({
-    path: folder,
-    noSubdir: false,
-    maxDbs: 16,
-    readOnly,
-    overlappingSync: false, // a transaction resolves once it is flushed
-    // the writer groups appends itself; with this option, a failed commit would reject a promise without a handler
-    eventTurnBatching: false,
-    noSync: durability === 'commit',
-  })
-  const files = filesIn(folder)
-  if (!files) {
-    void root.close()
-    throw replaced(folder)
-  }
+function openTables(root: RootDatabase, files: FolderFiles): Omit<Tables, 'close'> {
   const damage = new Damage()
   return {
     root,

@@ -4,6 +4,7 @@ import type { Damage } from './damage.js'
 import type { EventsTable } from './events-table.js'
 import type { FolderFiles } from './folder-files.js'
 import type { TopicRow } from './topic.js'
+import type { TransactionGuard } from './transaction-guard.js'
 
 /** The tables. One transaction changes them together, so they are always consistent. */
 export interface Tables {
@@ -38,6 +39,14 @@ export interface Tables {
   records: Database<unknown, string>
   /** [end, key] → 0: the records that expire. */
   recordEnds: Database<number, [number, string]>
+  /** Closes the files. */
+  close: () => Promise<void>
+}
+
+/** The tables of a store that is open for writing. */
+export interface WritableTables extends Tables {
+  /** Every transaction is checked with it. */
+  guard: TransactionGuard
 }
 
 /** The snapshot of a read: another transaction after each pause. It always matches the state. */

@@ -1,22 +1,49 @@
-/** Runs a transaction of LMDB. */
-import type { RootDatabase } from 'lmdb'
+/** Runs transactions of LMDB, each on the newest one. */
 import type { Durability } from '../durability.js'
+import type { WritableTables } from './tables.js'
+import { OutdatedError } from './transaction-guard.js'
+
+/** The part of the tables that runs transactions. */
+type Transactions = Pick<WritableTables, 'root' | 'guard'>
 
 /**
  * Runs `write` in a transaction. A transaction with a flush runs outside the event loop, which an fsync would block.
  * One without a flush runs synchronously, which costs less. If `write` throws, nothing is stored.
  * @throws the error of `write`, or the reason why the commit failed
  */
-export async function transact<T>(root: RootDatabase, durability: Durability, write: () => T): Promise<T> {
-  if (durability === 'commit') return root.transactionSync(write)
-  // lmdb keeps the results of callbacks in a list, and V8 would move everything in it to the old generation
-  let result!: T
-  try {
-    await root.childTransaction(() => void (result = write()))
-  } catch (err) {
-    throw await reasonOf(err)
+export async function transact<T>(tables: Transactions, durability: Durability, write: () => T): Promise<T> {
+  if (durability === 'commit') return transactSync(tables, write)
+  const { root } = tables
+  for (;;) {
+    // lmdb keeps the results of callbacks in a list, and V8 would move everything in it to the old generation
+    let result!: T
+    try {
+      await root.childTransaction(() => {
+        tables.guard.check(root.getWriteTxnId())
+        result = write()
+      })
+      return result
+    } catch (err) {
+      if (!(err instanceof OutdatedError)) throw await reasonOf(err)
+    }
   }
-  return result
+}
+
+/**
+ * Runs `write` in a transaction, synchronously. If `write` throws, nothing is stored.
+ * @throws the error of `write`, or the reason why the commit failed
+ */
+export function transactSync<T>({ root, guard }: Transactions, write: () => T): T {
+  for (;;) {
+    try {
+      return root.transactionSync(() => {
+        guard.check(root.getWriteTxnId())
+        return write()
+      })
+    } catch (err) {
+      if (!(err instanceof OutdatedError)) throw err
+    }
+  }
 }
 
 /** Returns the reason why a commit failed, which lmdb provides as a promise. */

@@ -22,7 +22,7 @@ import { notPurged, notStored } from './refusal.js'
 import type { ReplicatedChange } from './replicated-change.js'
 import type { Room } from './room.js'
 import type { State } from './state.js'
-import type { Tables } from './tables.js'
+import type { WritableTables } from './tables.js'
 import { transact } from './transaction.js'
 import { TransactionBody, type Outcome, type Requests } from './transaction-body.js'
 import { NO_LIMITS, TransactionLimits, type Limits } from './transaction-limits.js'
@@ -53,7 +53,7 @@ export interface WriterOptions {
 }
 
 export class Writer {
-  readonly #tables: Tables
+  readonly #tables: WritableTables
   readonly #state: State
   readonly #trimmer: Trimmer
   readonly #options: WriterOptions
@@ -73,7 +73,7 @@ export class Writer {
   /** Whether the last transaction has trimmed or indexed events. */
   #madeProgress = false
 
-  constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
+  constructor(tables: WritableTables, state: State, trimmer: Trimmer, options: WriterOptions) {
     this.#tables = tables
     this.#state = state
     this.#trimmer = trimmer
@@ -138,7 +138,21 @@ export class Writer {
     if (lost) return this.#health.set(lost)
     this.#trimmer.look()
     this.#index.begin()
-    if (this.failure || this.#isDue || !this.#options.room.fits(LARGEST_EVENT, 'publish')) this.#start(true)
+    if (
+      this.failure ||
+      this.#isDue ||
+      !this.#options.room.fits(LARGEST_EVENT, 'publish') ||
+      this.#tables.guard.isBehind()
+    )
+      this.#start(true)
+  }
+
+  /**
+   * Resolves once readers see the newest transaction. Call it when another process has opened the files.
+   * @throws HubError `log-unavailable`
+   */
+  async showNewest(): Promise<void> {
+    if (this.#tables.guard.isBehind()) await this.change({ write: () => 'unchanged', bytes: 0 })
   }
 
   /** Resolves when the running transaction has become the state. */
@@ -259,7 +273,7 @@ export class Writer {
   async #transact(requests: Requests, limits: Limits): Promise<Outcome> {
     const { durability, transactions } = this.#options
     const began = performance.now()
-    const outcome = await transact(this.#tables.root, durability, () => this.#body.write(requests, limits))
+    const outcome = await transact(this.#tables, durability, () => this.#body.write(requests, limits))
     transactions.durations.observe((performance.now() - began) / 1_000)
     transactions.events.observe(outcome.stored.length)
     if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()

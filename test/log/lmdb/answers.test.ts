@@ -17,8 +17,8 @@ function rowsOf({ meta }: Tables): string[] {
 }
 
 await t.test('a transaction writes one row for each process', async (t) => {
-  const tables = openStore(t.testdir({}), { durability: 'commit' })
-  t.teardown(() => tables.root.close())
+  const tables = openStore(t.testdir({}), 'commit')
+  t.teardown(() => tables.close())
   const answers = new Answers(tables)
 
   tables.root.transactionSync(() =>
@@ -39,8 +39,8 @@ await t.test('a transaction writes one row for each process', async (t) => {
 })
 
 await t.test('a row is deleted once its process needs none of its answers', async (t) => {
-  const tables = openStore(t.testdir({}), { durability: 'commit' })
-  t.teardown(() => tables.root.close())
+  const tables = openStore(t.testdir({}), 'commit')
+  t.teardown(() => tables.close())
   const answers = new Answers(tables)
   const write = (...results: Parameters<Answers['write']>[0]) =>
     tables.root.transactionSync(() => answers.write(results))
@@ -59,8 +59,8 @@ await t.test('a row is deleted once its process needs none of its answers', asyn
 })
 
 await t.test('an unfinished purge is kept until it is answered, or its process needs no answer', async (t) => {
-  const tables = openStore(t.testdir({}), { durability: 'commit' })
-  t.teardown(() => tables.root.close())
+  const tables = openStore(t.testdir({}), 'commit')
+  t.teardown(() => tables.close())
   const answers = new Answers(tables)
   const within = (write: () => void) => tables.root.transactionSync(write)
   const origin = (number: number, node = 'a') => ({ node, number, done: 0 })

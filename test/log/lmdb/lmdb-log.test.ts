@@ -9,7 +9,7 @@ import { FairScheduler } from '../../../src/event-loop/fair-scheduler.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import { StoreError } from '../../../src/log/lmdb/store-error.js'
 import type { Durability } from '../../../src/log/durability.js'
-import { openStore } from '../../../src/log/lmdb/store.js'
+import { openForReading } from '../../../src/log/lmdb/store.js'
 import type { EventLog, Retention } from '../../../src/log/log.js'
 import { event } from '../../../src/log/contract/events.js'
 import { testLog } from '../../contract/log.js'
@@ -174,9 +174,9 @@ await t.test('opened again after a kill', async (t) => {
     clock.now += 20_000
     const again = await openLog(t, copy, options)
     const ids = () => {
-      const tables = openStore(copy, { durability: 'commit', readOnly: true })
+      const tables = openForReading(copy)
       const count = [...tables.ids.getKeys()].length + [...tables.orphanIds.getKeys()].length
-      void tables.root.close()
+      void tables.close()
       return count
     }
     await poll(
@@ -326,7 +326,7 @@ await t.test('a store that cannot be read is refused', async (t) => {
     const words =
       /The log in .* has format 1, which no release of Fanfare has written: this version reads format 2 only\. Move the folder away to begin with an empty log\./
     await refusesToOpen(t, folder, words)
-    t.throws(() => openStore(folder, { durability: 'sync', readOnly: true }), { name: 'StoreError', message: words })
+    t.throws(() => openForReading(folder), { name: 'StoreError', message: words })
     t.ok(readFileSync(`${folder}/data.mdb`).equals(before), 'the file is unchanged')
   })
 })
@@ -639,8 +639,8 @@ await t.test('the file stops growing', async (t) => {
   await t.test('after a process with an open snapshot was killed', async (t) => {
     const folder = t.testdir({})
     const script = `
-      import { openStore } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}
-      const { root, events } = openStore(process.argv[1], { durability: 'sync', readOnly: true })
+      import { openForReading } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}
+      const { root, events } = openForReading(process.argv[1])
       events.get(1, { transaction: root.useReadTransaction() })
       process.kill(process.pid, 'SIGKILL')`
     const killReader = async (quarter: number): Promise<void> => {
@@ -649,7 +649,7 @@ await t.test('the file stops growing', async (t) => {
         encoding: 'utf8',
       })
       if (signal !== 'SIGKILL') throw new Error(stderr)
-      const { root } = openStore(folder, { durability: 'sync', readOnly: true })
+      const { root } = openForReading(folder)
       await poll(
         async () => (root.readerList().includes(String(pid)) ? undefined : true),
         () => 'the snapshot of the killed process is not released',
@@ -795,8 +795,8 @@ await t.test('an idle log indexes the events of any number of topics, step by st
     globalThis.setInterval = start
   }
   await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
-  const store = openStore(folder, { durability: 'sync', readOnly: true })
-  t.teardown(() => store.root.close())
+  const store = openForReading(folder)
+  t.teardown(() => store.close())
   const isIndexed = async () => {
     store.root.resetReadTxn()
     return [...store.index.getKeys()].length === 3_500 ? true : undefined

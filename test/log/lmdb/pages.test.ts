@@ -37,8 +37,8 @@ function watch(t: Test): Growth[] {
 /** Keeps a snapshot of the log open in another process, so that LMDB reuses no freed page. */
 async function pin(t: Test, folder: string): Promise<void> {
   const script = `
-    import { openStore } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}
-    const { root, meta } = openStore(process.argv[1], { durability: 'sync', readOnly: true })
+    import { openForReading } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}
+    const { root, meta } = openForReading(process.argv[1])
     meta.get('totals', { transaction: root.useReadTransaction() })
     console.log('pinned')
     setInterval(() => undefined, 1_000)`

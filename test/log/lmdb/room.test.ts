@@ -11,13 +11,13 @@ const PART = 256 * 1024
 
 await t.test('a process that wakes does not overwrite the pages of another one that has taken the file', async (t) => {
   const folder = t.testdir({})
-  const tables = openStore(folder, { durability: 'commit' })
+  const tables = openStore(folder, 'commit')
   const room = new Room(folder, tables)
   const other = openSync(`${folder}/${DATA_FILE}`, 'r+')
   t.teardown(async () => {
     closeSync(other)
     await room.close()
-    await tables.root.close()
+    await tables.close()
   })
   const begun = fstatSync(other).size
   const work = new Work()
