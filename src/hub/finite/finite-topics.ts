@@ -3,6 +3,7 @@
  * all records, and reads the events of a topic when it is used.
  */
 import { LRUCache } from 'lru-cache'
+import { SharedRequest } from '../../event-loop/shared-request.js'
 import { FINITE_PREFIX, type EventLog, type RecordChange } from '../../log/log.js'
 import { END_TYPE } from '../../model/end-type.js'
 import type { StoredEvent } from '../../model/event.js'
@@ -84,13 +85,15 @@ export class HubFiniteTopics implements FiniteTopics {
   #isStopped = false
   /** What all topics take of the log, about, in bytes. */
   #bytes = 0
-  #catchingUp: Promise<void> | undefined
+  readonly #caughtUp: SharedRequest<void> | undefined
 
   constructor(source: FiniteSource, options: FiniteOptions) {
     this.#source = source
     this.#options = options
+    const { log } = source
+    if (log.catchUp) this.#caughtUp = new SharedRequest(() => log.catchUp!())
     const parts = {
-      log: source.log,
+      log,
       find: (topic: string) => this.#find(topic),
       known: (topic: string) => this.#entries.get(topic),
       load: (entry: Entry) => this.#load(entry),
@@ -419,9 +422,7 @@ export class HubFiniteTopics implements FiniteTopics {
 
   /** Waits until this process has every change that was stored before the call. */
   #catchUp(): Promise<void> {
-    const { log } = this.#source
-    if (!log.catchUp) return Promise.resolve()
-    return (this.#catchingUp ??= log.catchUp().finally(() => (this.#catchingUp = undefined)))
+    return this.#caughtUp?.get() ?? Promise.resolve()
   }
 
   /** @throws HubError `streams-full`, `too-many-topics` */

@@ -3,6 +3,7 @@
  * bucket also has the marks of purges, which tell every process what was purged.
  */
 import { headers } from '@nats-io/transport-node'
+import { SharedRequest } from '../../event-loop/shared-request.js'
 import type { NatsLink } from '../../nats/nats-link.js'
 import { wallNow } from '../../model/clock.js'
 import { HubError } from '../../model/hub-error.js'
@@ -11,7 +12,6 @@ import { MemoryRecords } from '../memory/memory-records.js'
 import { answerOf, JetStreamError, OTHER_LAST_SEQUENCE, type JetStream, type RawMessage } from './jetstream.js'
 import type { Requests } from './requests.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
-import { SharedRequest } from './shared-request.js'
 
 /** The time for which the bucket keeps the mark of a deletion, in seconds. */
 const DELETION = 3_600

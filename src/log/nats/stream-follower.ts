@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoredEvent } from '../../model/event.js'
+import { SharedRequest } from '../../event-loop/shared-request.js'
 import type { NatsLink } from '../../nats/nats-link.js'
 import type { FiniteNames } from '../finite-names.js'
 import type { Followers } from '../followers.js'
@@ -14,7 +15,6 @@ import { messageId, readHead, storedSize, toStored, type Subjects } from './mess
 import type { PurgeMark } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import { RecentIds } from './recent-ids.js'
-import { SharedRequest } from './shared-request.js'
 import { epochOf, windowOf } from './stream-config.js'
 import { readHistory } from './stream-history.js'
 

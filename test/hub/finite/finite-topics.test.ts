@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import type { FiniteTopics, Message } from '../../../src/hub/finite/finite-topic.js'
 import type { HubOptions } from '../../../src/hub/hub.js'
 import type { Retention } from '../../../src/log/log.js'
+import { MemoryLog } from '../../../src/log/memory/memory-log.js'
 import { poll } from '../../helper/deadline.js'
-import { openHub } from '../open-hub.js'
+import { openHub, openHubOn } from '../open-hub.js'
 
 const TEXT = { contentType: 'text/plain' }
 const JSON_TYPE = { contentType: 'application/json' }
@@ -325,4 +326,27 @@ await t.test('the limit of topics refuses creations, and does not affect existin
   await finite.delete('b')
   await hub.purge('another')
   t.match(await finite.create('c', TEXT), { created: true })
+})
+
+await t.test('a request sees every change that another process stored before it', async (t) => {
+  const log = Object.assign(new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6 }), {
+    catchUp: async () => undefined,
+  })
+  const { hub } = await openHubOn(t, log)
+  const caughtUp: (() => void)[] = []
+  log.catchUp = () => new Promise((resolve) => caughtUp.push(() => resolve(undefined)))
+  const first = hub.finite.get('a')
+  await poll(
+    async () => caughtUp[0],
+    () => 'the first request does not catch up',
+  )
+  const second = hub.finite.get('a')
+  caughtUp[0]!()
+  await first
+  const next = await poll(
+    async () => caughtUp[1],
+    () => 'the second request uses the answer to the first',
+  )
+  next()
+  t.equal(await second, undefined)
 })

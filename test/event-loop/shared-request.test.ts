@@ -1,5 +1,5 @@
 import t from 'tap'
-import { SharedRequest } from '../../../src/log/nats/shared-request.js'
+import { SharedRequest } from '../../src/event-loop/shared-request.js'
 
 /** A shared request whose results are given by the test, in order. */
 function prepare() {

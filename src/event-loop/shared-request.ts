@@ -1,4 +1,4 @@
-/** A request that concurrent callers share. Each gets the result of a request that began after its call. */
+/** A request that concurrent callers share. Each gets the result of a request that begins after its call. */
 export class SharedRequest<T> {
   readonly #request: () => Promise<T>
   /** The request that begins after the running one. */
