@@ -2,14 +2,25 @@
  * Compiles all TypeScript files for `test/all.ts`. A compiled file finds other files as its source does: imports work
  * since it has the same path in another folder, and `import.meta.url` is that of the source.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { transformSync } from 'rolldown/utils'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FOLDERS = ['src', 'test', 'packages/client/src', 'packages/client/test', 'examples', 'scripts', 'bench']
+const FOLDERS = [
+  'bench',
+  'docs/.vitepress',
+  'examples',
+  'packages/client/src',
+  'packages/client/test',
+  'scripts',
+  'src',
+  'test',
+]
 
+/** A module that is bundled: its many files take long to load. */
+const BUNDLED = 'schemas/typebox.js'
 const COMPILED = join(ROOT, '.tap/compiled')
 
 /** Returns the path of the compiled file of a source, which is relative to the package. */
@@ -17,6 +28,7 @@ export function compiledPath(source: string): string {
   return join(COMPILED, source.replace(/\.tsx?$/, '.js'))
 }
 
+/** Compiles all files. Call it after a build. */
 export function compileTests(): void {
   rmSync(COMPILED, { recursive: true, force: true })
   for (const folder of FOLDERS) {
@@ -24,6 +36,7 @@ export function compileTests(): void {
       if (/\.(tsx?|mjs)$/.test(name)) compile(join(folder, name))
     }
   }
+  copyFileSync(join(ROOT, 'dist', BUNDLED), compiledPath(join('src', BUNDLED)))
 }
 
 function compile(source: string): void {

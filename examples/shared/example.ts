@@ -37,5 +37,5 @@ export type ExampleName = (typeof NAMES)[number]
 
 /** Loads an example's server. */
 export async function loadExample(name: ExampleName): Promise<Example> {
-  return ((await import(`../${name}/server.ts`)) as { default: Example }).default
+  return ((await import(`../${name}/server.js`)) as { default: Example }).default
 }

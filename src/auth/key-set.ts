@@ -5,7 +5,8 @@
  * also decides whether the refusal of a token that matches no key is final: the key may be newer than the set.
  */
 import { createHash, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
-import { createLocalJWKSet, errors, type JWK, type LocalJWKSet } from 'jose'
+import type * as Jose from 'jose'
+import type { JWK, LocalJWKSet } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
 import { isWeakRsa } from './keys.js'
@@ -53,6 +54,8 @@ export class KeySet {
   readonly #options: KeySetOptions
   /** Keys as Node's objects, by jose's objects. */
   readonly #objects = new WeakMap<object, KeyObject>()
+  /** jose, which is loaded with the first set: a hub without a key server starts sooner. */
+  #jose: typeof Jose | undefined
   #keys: LocalJWKSet | undefined
   /** The number of usable keys in the set. */
   #usable = 0
@@ -156,9 +159,10 @@ export class KeySet {
       const key = await this.#keys?.(header)
       return key ? [this.#toKeyObject(key)] : []
     } catch (err) {
-      if (err instanceof errors.JWKSNoMatchingKey) return []
+      const { JWKSMultipleMatchingKeys, JWKSNoMatchingKey } = this.#jose!.errors
+      if (err instanceof JWKSNoMatchingKey) return []
       const keys: KeyObject[] = []
-      if (err instanceof errors.JWKSMultipleMatchingKeys) {
+      if (err instanceof JWKSMultipleMatchingKeys) {
         for await (const key of err) if (keys.push(this.#toKeyObject(key)) === MAX_CANDIDATES) break
       }
       return keys // empty if jose cannot read the only matching key
@@ -181,7 +185,8 @@ export class KeySet {
       })
       const text = await response.text()
       if (!response.ok) throw new Error(`the key server answered ${response.status}`)
-      if (text !== this.#text) this.#replace(text)
+      this.#jose ??= await import('jose')
+      if (text !== this.#text) this.#replace(text, this.#jose)
       this.#askedAt = askedAt
       this.#fetchedAt = performance.now()
       if (this.#failure) this.#options.onHealth?.(undefined)
@@ -193,7 +198,7 @@ export class KeySet {
     }
   }
 
-  #replace(text: string): void {
+  #replace(text: string, { createLocalJWKSet }: typeof Jose): void {
     const keys = readKeys(JSON.parse(text))
     const publicKeys = keys.filter(({ kty = '' }) => PUBLIC_KEYS.includes(kty))
     const broken = [

@@ -27,6 +27,8 @@ const GROWTH = 1.1
 const SPARE = 5
 /** One more function per this many streams is allowed, since V8 creates some functions at their first use. */
 const STREAMS_PER_FUNCTION = 100
+/** How long a subject is revoked, in milliseconds. */
+const REVOKED = 1_500
 /** The actions of a round, and the pause after it in milliseconds. */
 const ROUND = { publishes: 10, actions: 25, pause: 100 }
 
@@ -131,7 +133,13 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   }
   const calls = { made: 0, unexpected: [] as string[] }
 
-  async function call(method: string, path: string, bearer: string, body: unknown, expected: number[]): Promise<void> {
+  async function call(
+    method: string,
+    path: string,
+    bearer: string,
+    body: unknown,
+    expected: number[] | (() => number[]),
+  ): Promise<void> {
     const headers: Record<string, string> = {
       authorization: `Bearer ${bearer}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -142,7 +150,8 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     calls.made++
-    if (!expected.includes(status)) calls.unexpected.push(`${method} ${path}: ${status}`)
+    const allowed = typeof expected === 'function' ? expected() : expected
+    if (!allowed.includes(status)) calls.unexpected.push(`${method} ${path}: ${status}`)
   }
 
   /**
@@ -185,15 +194,13 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
       case 5:
         subscriber.stall(1_000)
         return
-      case 6:
+      case 6: {
         if (draw.below(10) > 0) return
-        return call(
-          'POST',
-          '/revocations',
-          admin,
-          { subject, until: new Date(Date.now() + 1_500).toISOString() },
-          [201],
-        )
+        const until = Date.now() + REVOKED
+        // on a slow machine the time may be over when the request arrives
+        const expected = () => (Date.now() < until ? [201] : [201, 400])
+        return call('POST', '/revocations', admin, { subject, until: new Date(until).toISOString() }, expected)
+      }
       default:
         subscriber.end()
         subscribers.delete(subscriber)
@@ -264,7 +271,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     t.comment(`${when}: ${(memory / 1e6).toFixed(1)} MB, ${JSON.stringify(heap)}`)
   }
   t.comment(`${calls.made} requests; ${opened} streams after the warm-up`)
-  t.strictSame(calls.unexpected, [])
+  t.strictSame(calls.unexpected, [], 'every answer is expected')
   t.ok(calls.made > SECONDS * 10)
   t.ok(
     after.memory < before.memory * GROWTH,

@@ -17,10 +17,7 @@ export interface LeaderThread {
 /** Starts a leader of a folder. It ends when the test is over. */
 export async function startLeaderThread(t: Test, folder: string): Promise<LeaderThread> {
   const state = new Int32Array(new SharedArrayBuffer(8))
-  const worker = new Worker(new URL('./leader-worker.ts', import.meta.url), {
-    execArgv: ['--import', import.meta.resolve('tsx')],
-    workerData: { folder, state },
-  })
+  const worker = new Worker(new URL(import.meta.resolve('./leader-worker.js')), { workerData: { folder, state } })
   t.teardown(() => worker.terminate())
   await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
   let steps = 0

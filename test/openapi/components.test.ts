@@ -2,14 +2,14 @@ import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { namedSchemas, References, withReferences } from '../../src/openapi/components.js'
 
-const FOLDER = new URL('../../src/schemas/', import.meta.url)
+const FOLDER = '../../src/schemas/'
 /** Files without schemas. */
 const OTHERS = ['parameters.ts', 'typebox.ts', 'validation.ts']
 
 await t.test('every schema that src/schemas exports has a name', async (t) => {
   const named = namedSchemas()
-  for (const file of readdirSync(FOLDER).filter((name) => !OTHERS.includes(name))) {
-    const module = (await import(new URL(file, FOLDER).href)) as Record<string, unknown>
+  for (const file of readdirSync(new URL(FOLDER, import.meta.url)).filter((name) => !OTHERS.includes(name))) {
+    const module = (await import(FOLDER + file.replace(/\.ts$/, '.js'))) as Record<string, unknown>
     for (const [name, value] of Object.entries(module)) {
       if (typeof value !== 'object' || /(?:Params|Query)$/.test(name)) continue
       t.equal(named.get(name), value, `${file}: ${name}`)

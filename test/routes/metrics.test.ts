@@ -184,7 +184,9 @@ await t.test('refusals are counted by code, gaps by reason', async (t) => {
 
 await t.test('no metric has a topic or a subject as a label, and the number of lines has a limit', async (t) => {
   const { app, subscribe } = await openApp(t)
-  const lines = async () => (await app.inject({ url: '/metrics' })).body.split('\n').length
+  // Node's own metrics get a line for each kind of garbage collection and of handle
+  const lines = async () =>
+    (await app.inject({ url: '/metrics' })).body.split('\n').filter((line) => !line.startsWith('nodejs_')).length
   await subscribe('first')
   await hubOf(app).publish('first', { data: 1 })
   const before = await lines()
@@ -192,7 +194,7 @@ await t.test('no metric has a topic or a subject as a label, and the number of l
     await subscribe(`topic.${n}`)
     await hubOf(app).publish(`topic.${n}`, { data: n })
   }
-  t.ok((await lines()) - before <= 8, 'no lines but those of garbage collections of another kind')
+  t.equal(await lines(), before)
   t.notMatch((await app.inject({ url: '/metrics' })).body, /topic\.\d|first/)
 })
 
