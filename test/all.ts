@@ -2,8 +2,8 @@
  * Runs all tests, or those of its arguments: each file in a process of its own. `npm test` runs this file, and
  * `npx tap run <file>` a single test.
  *
- * The tests of `test/at-length` come last. With `TEST_SECONDS`, the time for all tests, they are skipped on a machine
- * that is too slow for them.
+ * Tests that take minutes come last. With `TEST_SECONDS`, the time for all tests, those for which no time is left are
+ * skipped.
  *
  * The tests are compiled first, since Node 20 loads every module through another thread while there is a hook for
  * TypeScript: without it, a test of the whole hub begins in a quarter of the time.
@@ -14,8 +14,10 @@ import t from 'tap'
 import { compiledPath, compileTests } from '../scripts/compile-tests.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** The time that the tests of `test/at-length` need together on a slow machine, in seconds. */
-const LONG = 400
+/** The tests that take minutes. */
+const LONG = /^test\/(at-length\/|docs\/guides\.|e2e\/(damaged-store|full-disk|log-contract|types)\.)/
+/** The time that one of them may need on a slow machine, in seconds. */
+const LONG_TIME = 320
 
 /** Returns the paths of all tests, which are relative to the package. */
 function allTests(): string[] {
@@ -34,25 +36,31 @@ function commandOf(file: string): [args: string[], env: NodeJS.ProcessEnv] {
   return [['--enable-source-maps', compiledPath(file)], { ...env, NODE_OPTIONS: '' }]
 }
 
-/** Runs tests, as many at once as .taprc or the command line says. */
-async function run(files: readonly string[]): Promise<void> {
+async function run(file: string): Promise<void> {
+  const [args, env] = commandOf(file)
   const timeout = Number(process.env['TAP_TIMEOUT']) * 1_000
-  const running = files.map((file) => {
-    const [args, env] = commandOf(file)
-    const options = { at: null, stack: '', buffered: true, timeout, cwd: ROOT, env, externalID: file }
-    return t.spawn(process.execPath, args, options, file)
-  })
-  await Promise.all(running)
+  const options = { at: null, stack: '', buffered: true, timeout, cwd: ROOT, env, externalID: file }
+  await t.spawn(process.execPath, args, options, file)
+}
+
+/** Returns the time that is left, in seconds. */
+function timeLeft(): number {
+  return Number(process.env['TEST_SECONDS'] ?? Infinity) - performance.now() / 1_000
 }
 
 compileTests()
 t.setTimeout(0)
-t.jobs = Number(process.env['TAP_JOBS'])
+t.jobs = Number(process.env['TAP_JOBS']) // as .taprc says, or the command line
 const chosen = process.argv.slice(2)
 const files = chosen.length > 0 ? chosen : allTests()
-const isLong = (file: string) => file.startsWith('test/at-length/')
-await run(files.filter((file) => !isLong(file)))
-const long = files.filter(isLong)
-const left = Number(process.env['TEST_SECONDS'] ?? Infinity) - performance.now() / 1_000
-if (left > LONG) await run(long)
-else for (const file of long) void t.test(file, { skip: 'no time is left on this machine' }, () => undefined)
+await Promise.all(files.filter((file) => !LONG.test(file)).map(run))
+
+const long = files.filter((file) => LONG.test(file))
+/** Runs long tests one after the other, as long as there is time. */
+async function runLong(): Promise<void> {
+  for (let file: string | undefined; (file = long.shift()) !== undefined;) {
+    if (timeLeft() > LONG_TIME) await run(file)
+    else await t.test(file, { skip: 'no time is left on this machine' }, () => undefined)
+  }
+}
+await Promise.all(Array.from({ length: t.jobs }, runLong))

@@ -22,17 +22,18 @@ export const FORMAT = 2
 export function openStore(folder: string, durability: Durability): WritableTables {
   return open(folder, () => {
     const root = openRoot(folder, { noSync: durability === 'commit' })
+    let opened: TransactionGuard | undefined
+    const close = async () => {
+      await root.close()
+      opened?.close()
+    }
     try {
       const files = openFiles(folder)
-      const guard = new TransactionGuard(folder, files)
-      const close = async () => {
-        await root.close()
-        guard.close()
-      }
+      const guard = (opened = new TransactionGuard(folder, files))
       // one transaction, since other processes may open the folder meanwhile
       return { ...transactSync({ root, guard }, () => openTables(root, files)), guard, close }
     } catch (err) {
-      void root.close()
+      void close()
       throw err
     }
   })

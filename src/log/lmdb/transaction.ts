@@ -6,6 +6,9 @@ import { OutdatedError } from './transaction-guard.js'
 /** The part of the tables that runs transactions. */
 type Transactions = Pick<WritableTables, 'root' | 'guard'>
 
+/** How often a transaction begins again. One more attempt follows each process that opens the folder meanwhile. */
+const ATTEMPTS = 100
+
 /**
  * Runs `write` in a transaction. A transaction with a flush runs outside the event loop, which an fsync would block.
  * One without a flush runs synchronously, which costs less. If `write` throws, nothing is stored.
@@ -14,7 +17,7 @@ type Transactions = Pick<WritableTables, 'root' | 'guard'>
 export async function transact<T>(tables: Transactions, durability: Durability, write: () => T): Promise<T> {
   if (durability === 'commit') return transactSync(tables, write)
   const { root } = tables
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     // lmdb keeps the results of callbacks in a list, and V8 would move everything in it to the old generation
     let result!: T
     try {
@@ -24,7 +27,7 @@ export async function transact<T>(tables: Transactions, durability: Durability, 
       })
       return result
     } catch (err) {
-      if (!(err instanceof OutdatedError)) throw await reasonOf(err)
+      if (!(err instanceof OutdatedError) || attempt === ATTEMPTS) throw await reasonOf(err)
     }
   }
 }
@@ -34,14 +37,14 @@ export async function transact<T>(tables: Transactions, durability: Durability, 
  * @throws the error of `write`, or the reason why the commit failed
  */
 export function transactSync<T>({ root, guard }: Transactions, write: () => T): T {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return root.transactionSync(() => {
         guard.check(root.getWriteTxnId())
         return write()
       })
     } catch (err) {
-      if (!(err instanceof OutdatedError)) throw err
+      if (!(err instanceof OutdatedError) || attempt === ATTEMPTS) throw err
     }
   }
 }

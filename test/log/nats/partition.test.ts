@@ -122,6 +122,7 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
     const { here, there, proxy } = await openTwo(t, server)
     const { hub, subscribe } = await openHubOn(t, there)
     await here.append([event('a', { payload: 'before' }), event('quiet')])
+    await is(() => there.view.head === 2, 'nothing is delivered')
     const live = await subscribe(['a'])
     await hub.publish('a', { text: 'live' })
     await is(() => live.data.length === 1, 'the event is not delivered')
