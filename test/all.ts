@@ -15,7 +15,13 @@ import { compiledPath, compileTests } from '../scripts/compile-tests.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** The tests that take minutes. */
-const LONG = /^test\/(at-length\/|docs\/guides\.|e2e\/(damaged-store|full-disk|log-contract|types)\.)/
+const LONG = new RegExp(
+  `^test/(at-length/|${[
+    'browser/console/(events|nodes|outage|pages)',
+    'docs/guides',
+    'e2e/(damaged-store|full-disk|log-contract|types)',
+  ].join('|')})`,
+)
 /** The time that one of them may need on a slow machine, in seconds. */
 const LONG_TIME = 320
 
